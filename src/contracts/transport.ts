@@ -13,6 +13,13 @@ export interface Transport {
   readonly capabilities: TransportCapabilities;
 
   /**
+   * For a transport object that may be given to several buses (memory): a new transport, not yet opened, to the same broker. The core calls it
+   * once for each bus and uses only what it returns, so that every bus opens, receives and closes on its own. May be called at any time, also
+   * while another is open or closed; connects nothing. Absent where an object serves one bus: a second `open` then rejects with "configuration".
+   */
+  share?(): Transport;
+
+  /**
    * Connects, for publishing. Rejects when that cannot succeed (bad credentials, no such host name, wrong version), else keeps trying
    * until `signal` aborts. Afterwards the adapter repairs connections, channels and links by itself, for ever, with backoff and jitter.
    */
