@@ -1,0 +1,12 @@
+import { rabbitmq } from "./rabbitmq.mjs";
+import { rabbitmq4 } from "./rabbitmq-4.mjs";
+import { rabbitmqCluster } from "./rabbitmq-cluster.mjs";
+
+/** Every broker that `scripts/brokers` knows; a new one is a file beside this one and a line here. */
+export const brokers = [rabbitmq, rabbitmq4, rabbitmqCluster];
+
+export { rabbitmqControl } from "./rabbitmq.mjs";
+export { rabbitmq4Control } from "./rabbitmq-4.mjs";
+export { rabbitmqClusterControl } from "./rabbitmq-cluster.mjs";
+export { BrokerUnavailable } from "./support/errors.mjs";
+export { rabbitmq, rabbitmq4, rabbitmqCluster };
