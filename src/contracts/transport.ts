@@ -178,8 +178,10 @@ export interface Delivery {
    * "crashed": dead-lettered with that reason, without a run.
    */
   readonly suspicion: "none" | "careful" | "crashed";
-  /** Made when it is first read. */
+  /** Aborts when the delivery is lost. Made when it is first read. */
   readonly lost: AbortSignal;
+  /** Whether the delivery is lost, without making the signal: looked at before every run that had to wait. */
+  readonly isLost: boolean;
 
   /** Done. Batched; what comes of it is not reported but for "lost". */
   complete(): "settled" | "lost";
