@@ -1,0 +1,83 @@
+import type { StartHosted } from "../hosting/host.js";
+import { now, type OnReport } from "../hosting/report.js";
+import { checksTable, countsTable } from "../print/closing.js";
+import { opening } from "../print/opening.js";
+import type { Paint } from "../print/paint.js";
+import { Story } from "../print/story.js";
+import type { BusSettings, Settings } from "../settings.js";
+import { Cast } from "./cast.js";
+import { Checks } from "./checks.js";
+import { Customer } from "./customer.js";
+import { Journal } from "./journal.js";
+import { OutsideWorld } from "./outside-world.js";
+import { allGoesWell } from "./scenarios/all-goes-well.js";
+import { carrierOutOfOrder } from "./scenarios/carrier-out-of-order.js";
+import { deliveredTwice } from "./scenarios/delivered-twice.js";
+import { poison } from "./scenarios/poison.js";
+
+const SCENARIOS = [allGoesWell, carrierOutOfOrder, poison, deliveredTwice];
+
+export interface ConductOptions {
+  readonly bus: BusSettings;
+  readonly startHosted: StartHosted;
+  readonly write: (text: string) => void;
+  readonly paint: Paint;
+}
+
+/** Starts the services, plays the scenarios, stops the services and sums up. Resolves with the exit code. */
+export async function conduct({ bus, startHosted, write, paint }: ConductOptions): Promise<number> {
+  const began = now();
+  const story = new Story(write, paint);
+  const journal = new Journal();
+  const world = new OutsideWorld();
+  const checks = new Checks();
+  const onReport: OnReport = (report) => {
+    journal.add(report);
+    if (report.kind === "line") story.tell(report.service, report.at, report.line);
+  };
+  const cast = new Cast(startHosted, onReport);
+  process.once("SIGINT", () => void cast.stopAll().finally(() => process.exit(130)));
+
+  try {
+    const settings = await startAll(cast, bus, await world.open());
+    story.text(opening(bus, cast.services, paint));
+    const stage = { settings, cast, world, journal, story, checks, customer: new Customer(cast.url("gateway"), story) };
+    for (const [index, { title, gloss, play }] of SCENARIOS.entries()) {
+      story.heading(index + 1, title, gloss, now());
+      await play(stage);
+      await story.settled();
+    }
+  } catch (error) {
+    await story.settled();
+    checks.that("The flow was played to its end", false, error instanceof Error ? error.message : String(error));
+  }
+
+  const troubles = await cast.stopAll();
+  checks.that("Every service stopped cleanly", troubles.length === 0, troubles.join("; ") || `${cast.counts.size + 1} services`);
+  await world.close();
+
+  story.text(`\n${paint(" What was counted", "bold")}\n\n${countsTable(cast.counts, paint)}`);
+  story.text(`\n${paint(" What was expected, and seen", "bold")}\n\n${checksTable(checks.all, paint)}`);
+  if (checks.failed.length > 0 && journal.log.length > 0)
+    story.text(`\n${paint(" The services' logs", "bold")}\n\n${journal.log.join("\n")}`);
+  const seconds = ((now() - began) / 1000).toFixed(1);
+  const passed = checks.all.length - checks.failed.length;
+  const verdict = ` ${passed} of ${checks.all.length} as expected, in ${seconds} s`;
+  story.text(`\n${paint(verdict, "bold", checks.failed.length === 0 ? "green" : "red")}\n`);
+  return checks.failed.length === 0 ? 0 : 1;
+}
+
+async function startAll(cast: Cast, bus: BusSettings, outside: { carrier: string; mailbox: string }): Promise<Settings> {
+  const settings: Settings = {
+    bus,
+    urls: { ...outside, orders: "" },
+    callOrders: { timeoutMs: 500, tries: 3, pauseMs: 100 },
+    shippingVersion: "1.0",
+    lateAnswer: { customer: "Dan", ms: 800 },
+  };
+  const orders = await cast.start("orders", settings);
+  await Promise.all((["shipping", "email", "analytics"] as const).map((name) => cast.start(name, settings)));
+  const complete = { ...settings, urls: { ...settings.urls, orders: orders.url } };
+  await cast.start("gateway", complete);
+  return complete;
+}
