@@ -19,4 +19,6 @@ export type * from "./contracts/transport-module.js";
 export type * from "./contracts/wire-format.js";
 export type { Receivable } from "./contracts/wire-safe.js";
 export { createBus } from "./create-bus.js";
+export { type MemoryStoreOptions, memoryStore } from "./deduplication/memory-store.js";
 export { InvalidMessageError, NonRetryableError, PublishError, TrolleybusError, type TrolleybusErrorOptions } from "./errors.js";
+export { defineMessage } from "./messages/define-message.js";
