@@ -102,8 +102,9 @@ export class RabbitmqCluster {
   /** @param {string} queue */
   async #leaderSeenByAnyNode(queue) {
     for (const node of this.nodes.filter((each) => each.pid !== undefined)) {
-      const { leader } = await node.management.queue(queue);
-      const found = this.nodes.find((each) => each.nodeName === leader && each.pid !== undefined);
+      // A node that is cut off or still starting has no management API; the next one may know.
+      const seen = await node.management.queue(queue).catch(() => undefined);
+      const found = this.nodes.find((each) => each.nodeName === seen?.leader && each.pid !== undefined);
       if (found) return found;
     }
     return undefined;

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
  * @param {string} what completes the sentence "waited N ms for ..."
  * @param {() => T | Promise<T>} check an exception counts as "not yet" and ends up in the final error
  * @param {{ deadlineMs: number, everyMs?: number, giveUp?: () => string | undefined }} options `giveUp` returns a reason to stop waiting early
- * @returns {Promise<T>}
+ * @returns {Promise<Exclude<T, undefined | null | false>>}
  */
 export async function waitUntil(what, check, { deadlineMs, everyMs = 100, giveUp }) {
   const started = Date.now();
@@ -14,7 +14,7 @@ export async function waitUntil(what, check, { deadlineMs, everyMs = 100, giveUp
     let problem;
     try {
       const answer = await check();
-      if (answer) return answer;
+      if (answer) return /** @type {Exclude<T, undefined | null | false>} */ (answer);
     } catch (error) {
       problem = error;
     }

@@ -1,0 +1,67 @@
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vitest/config";
+import { SkippedTestsReporter } from "./test/support/skipped-tests-reporter.js";
+
+/** A path of this project, absolute. */
+const path = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url));
+
+/** Where `.ci/run` wants the results as JSON. */
+const report = process.env["TROLLEYBUS_TEST_REPORT"];
+
+export default defineConfig({
+  resolve: {
+    // The sources, not dist/: tests never run against a stale build. (test/package.test.ts tests the build itself.)
+    alias: [
+      { find: /^trolleybus$/, replacement: path("src/index.ts") },
+      { find: /^trolleybus\/(memory|rabbitmq)$/, replacement: `${path("transports")}/$1/index.ts` },
+      { find: "trolleybus/testing/conformance", replacement: path("testing/conformance/index.ts") },
+    ],
+  },
+  test: {
+    reporters: [
+      "default",
+      new SkippedTestsReporter(),
+      ...(report ? [["json", { outputFile: report }] as ["json", { outputFile: string }]] : []),
+    ],
+    hookTimeout: 30_000,
+    coverage: {
+      provider: "v8",
+      include: ["src/**/*.ts", "transports/**/*.ts", "testing/**/*.ts"],
+      reporter: ["text-summary", "html", "json-summary"],
+    },
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "unit",
+          include: ["test/*.test.ts", "test/{unit,memory,support,faults,types,examples}/**/*.test.ts"],
+          exclude: ["test/package.test.ts"],
+          testTimeout: 15_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "rabbitmq",
+          include: ["test/rabbitmq/**/*.test.ts"],
+          globalSetup: ["test/support/global-setup.ts"],
+          // One file at a time, and not beside the other projects: a broker and its tests need the processors to themselves.
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+          testTimeout: 60_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "package",
+          include: ["test/package.test.ts"],
+          fileParallelism: false,
+          sequence: { groupOrder: 2 },
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+        },
+      },
+    ],
+  },
+});
