@@ -1,9 +1,9 @@
-import type { BusOptions, RetryOptions } from "trolleybus";
+import type { BusOptions, Duration } from "trolleybus";
 
 /** What every `createBus` of the flow is given beside the name of its service. */
 export interface BusSettings extends Pick<BusOptions, "namePrefix"> {
   readonly transport: string;
-  readonly retry: RetryOptions;
+  readonly retry: { readonly immediate: number; readonly delays: readonly Duration[] };
 }
 
 /** What a service needs to know. Plain data, for it travels to the process of the service. */
@@ -24,3 +24,6 @@ export const busSettings: BusSettings = {
   namePrefix: process.env["NAME_PREFIX"] ?? "order-flow.",
   retry: { immediate: 1, delays: ["1s", "2s"] },
 };
+
+/** How often a message is tried in all: each delay begins a round, and each round has its immediate retries. */
+export const attemptsWith = ({ immediate, delays }: BusSettings["retry"]): number => (1 + immediate) * (1 + delays.length);

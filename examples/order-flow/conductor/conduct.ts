@@ -52,8 +52,9 @@ export async function conduct({ bus, startHosted, write, paint }: ConductOptions
     checks.that("The flow was played to its end", false, error instanceof Error ? error.message : String(error));
   }
 
+  const running = cast.services.length;
   const troubles = await cast.stopAll();
-  checks.that("Every service stopped cleanly", troubles.length === 0, troubles.join("; ") || `${cast.counts.size + 1} services`);
+  checks.that("Every service stopped cleanly", troubles.length === 0, troubles.join("; ") || `${running} services`);
   await world.close();
 
   story.text(`\n${paint(" What was counted", "bold")}\n\n${countsTable(cast.counts, paint)}`);
@@ -76,7 +77,9 @@ async function startAll(cast: Cast, bus: BusSettings, outside: { carrier: string
     lateAnswer: { customer: "Dan", ms: 800 },
   };
   const orders = await cast.start("orders", settings);
-  await Promise.all((["shipping", "email", "analytics"] as const).map((name) => cast.start(name, settings)));
+  // All are awaited, also when one fails: what has started must be known to be stopped.
+  const subscribers = await Promise.allSettled((["shipping", "email", "analytics"] as const).map((name) => cast.start(name, settings)));
+  for (const started of subscribers) if (started.status === "rejected") throw started.reason;
   const complete = { ...settings, urls: { ...settings.urls, orders: orders.url } };
   await cast.start("gateway", complete);
   return complete;

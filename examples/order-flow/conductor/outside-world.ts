@@ -12,6 +12,7 @@ export interface Mail {
 export class OutsideWorld {
   readonly parcels = new Map<string, string>();
   readonly mails: Mail[] = [];
+  readonly #calls = new Map<string, number>();
   #failuresOfCarrier = 0;
   #server: HttpServer | undefined;
 
@@ -35,11 +36,17 @@ export class OutsideWorld {
     return this.mails.filter((mail) => mail.orderId === orderId).length;
   }
 
+  /** How often the carrier was asked for this parcel, answered or not. */
+  carrierCallsFor(orderId: string): number {
+    return this.#calls.get(orderId) ?? 0;
+  }
+
   async close(): Promise<void> {
     await this.#server?.close();
   }
 
   #book(orderId: string): { status: number; body: object } {
+    this.#calls.set(orderId, this.carrierCallsFor(orderId) + 1);
     if (this.#failuresOfCarrier > 0) {
       this.#failuresOfCarrier -= 1;
       return { status: 503, body: { error: "out of order" } };

@@ -3,12 +3,15 @@ import type { Check } from "../conductor/checks.js";
 import type { ServiceName } from "../services/index.js";
 import type { Paint } from "./paint.js";
 
+const FLOW: readonly ServiceName[] = ["orders", "shipping", "email", "analytics"];
+
 /** What each service counted, as its `health()` said it. */
 export function countsTable(counts: ReadonlyMap<ServiceName, Counts>, paint: Paint): string {
   const columns = ["handled", "retried", "dead-lettered", "duplicates"] as const;
-  const rows = [...counts].map(([name, count]) =>
-    [`    ${name.padEnd(11)}`, ...columns.map((column) => String(count[column]).padStart(column.length + 3))].join(""),
-  );
+  const rows = FLOW.flatMap((name) => {
+    const count = counts.get(name);
+    return count ? `    ${name.padEnd(11)}${columns.map((column) => String(count[column]).padStart(column.length + 3)).join("")}` : [];
+  });
   const head = `    ${"service".padEnd(11)}${columns.map((column) => `   ${column}`).join("")}`;
   return [paint(head, "dim"), ...rows].join("\n");
 }

@@ -1,11 +1,11 @@
 import type { HostedService } from "../hosting/host.js";
-import type { BusSettings } from "../settings.js";
+import { attemptsWith, type BusSettings } from "../settings.js";
 import type { Paint } from "./paint.js";
 
 /** What is about to be seen: who talks to whom, over which broker, in which processes. */
 export function opening(bus: BusSettings, services: readonly HostedService[], paint: Paint): string {
   const field = (name: string, text: string): string => `  ${paint(name.padEnd(10), "dim")} ${text}`;
-  const { immediate = 3, delays = [] } = bus.retry;
+  const { immediate, delays } = bus.retry;
   return [
     "",
     ` ${paint("Trolleybus", "bold")}  the order flow`,
@@ -18,7 +18,7 @@ export function opening(bus: BusSettings, services: readonly HostedService[], pa
     field("processes", processesOf(services)),
     field(
       "retry",
-      `${immediate} at once, then after ${delays.join(" and ")}: ${(1 + immediate) * (1 + delays.length)} attempts, then the dead-letter queue`,
+      `${immediate} at once, then after ${delays.join(" and ")}: ${attemptsWith(bus.retry)} attempts, then the dead-letter queue`,
     ),
   ].join("\n");
 }

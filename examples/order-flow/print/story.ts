@@ -64,10 +64,13 @@ export class Story {
     const time = this.paint(`${Math.max(0, (at - this.#began) / 1000).toFixed(3)} s`.padStart(10), "dim");
     const who = this.paint(speaker.padEnd(9), COLOURS[speaker]);
     const subject = this.paint(line.subject.padEnd(15), "bold");
-    const order = this.paint(line.orderId.padEnd(12), "dim");
+    const order = this.paint(customerOf(line.orderId).padEnd(6), "dim");
     const mark = line.mood ? MOODS[line.mood] : "·";
     const text = `${mark} ${line.text}`;
     const colour = line.mood === "good" ? "green" : line.mood === "bad" ? "red" : undefined;
     this.text(`${time}  ${who}  ${subject}  ${order}  ${colour ? this.paint(text, colour) : text}`);
   }
 }
+
+/** The part of an order's id that a reader can tell apart at a glance: `chloe` of `chloe-c87bee`. */
+const customerOf = (orderId: string): string => orderId.replace(/-.*$/, "");

@@ -17,7 +17,7 @@ export const startGateway: StartService = async (settings, { tell }) => {
       tell({ subject: "POST /orders", orderId, text: `${form.customer} orders ${form.item} for ${(form.cents / 100).toFixed(2)} EUR` });
 
       const onRetry = (reason: string, nextTry: number): void =>
-        tell({ subject: "PUT orders/:id", orderId, text: `${reason}; try ${nextTry} of ${settings.callOrders.tries}`, mood: "bad" });
+        tell({ subject: "PUT /orders/:id", orderId, text: `${reason}; try ${nextTry} of ${settings.callOrders.tries}`, mood: "bad" });
       const answer = await call("PUT", `${settings.urls.orders}/orders/${orderId}`, form, { ...settings.callOrders, onRetry });
       if (answer.status >= 400) return answer;
 
