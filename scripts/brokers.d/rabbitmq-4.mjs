@@ -5,8 +5,9 @@ import { Broker } from "./support/broker.mjs";
 import { canInstallPackages, installPackages } from "./support/debian.mjs";
 import { BrokerUnavailable } from "./support/errors.mjs";
 import { brokersDirectory, portFrom } from "./support/paths.mjs";
-import { programsInRoot } from "./support/rabbitmq-programs.mjs";
-import { asServer, portsFor, singleNode } from "./support/rabbitmq-server.mjs";
+import { RabbitmqNode } from "./support/rabbitmq-node.mjs";
+import { directoryInRoot, programsInRoot } from "./support/rabbitmq-programs.mjs";
+import { asServer, portsFor } from "./support/rabbitmq-server.mjs";
 import { runVisibly } from "./support/run.mjs";
 
 const NAME = "rabbitmq-4";
@@ -26,7 +27,12 @@ const programs = () => programsInRoot(root());
 export function rabbitmq4Control({ name = NAME, amqpPort } = {}) {
   const found = programs();
   if (found === undefined) throw new BrokerUnavailable(`RabbitMQ 4 is not installed: it needs ${NEEDS}`);
-  return singleNode({ name, programs: found, ports: amqpPort === undefined ? ports() : portsFor(amqpPort) });
+  return new RabbitmqNode({
+    name,
+    directory: directoryInRoot(root(), name),
+    programs: found,
+    ports: amqpPort === undefined ? ports() : portsFor(amqpPort),
+  });
 }
 
 async function install() {

@@ -1,9 +1,10 @@
 import { Broker } from "./support/broker.mjs";
 import { canInstallPackages, installPackages } from "./support/debian.mjs";
 import { BrokerUnavailable } from "./support/errors.mjs";
-import { portFrom } from "./support/paths.mjs";
+import { brokerDirectory, portFrom } from "./support/paths.mjs";
+import { RabbitmqNode } from "./support/rabbitmq-node.mjs";
 import { localPrograms } from "./support/rabbitmq-programs.mjs";
-import { asServer, portsFor, singleNode } from "./support/rabbitmq-server.mjs";
+import { asServer, portsFor } from "./support/rabbitmq-server.mjs";
 
 const NAME = "rabbitmq";
 const NEEDS =
@@ -20,7 +21,12 @@ const ports = () => portsFor(portFrom("TROLLEYBUS_RABBITMQ_PORT", 5673), portFro
 export function rabbitmqControl({ name = NAME, amqpPort } = {}) {
   const programs = localPrograms();
   if (programs === undefined) throw new BrokerUnavailable(`RabbitMQ is not installed: it needs ${NEEDS}`);
-  return singleNode({ name, programs, ports: amqpPort === undefined ? ports() : portsFor(amqpPort) });
+  return new RabbitmqNode({
+    name,
+    directory: brokerDirectory(name),
+    programs,
+    ports: amqpPort === undefined ? ports() : portsFor(amqpPort),
+  });
 }
 
 export const rabbitmq = new Broker({

@@ -1,9 +1,9 @@
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** The root of the repository. */
-export const projectRoot = resolve(dirname(fileURLToPath(import.meta.url)), "../../..");
+/** The root of the repository; found by its package.json, since a compiled copy of this file lies elsewhere in it. */
+export const projectRoot = findUpwards("package.json", dirname(fileURLToPath(import.meta.url)));
 
 /**
  * Where the brokers keep their data, logs and pid files: `.brokers/` in the project, or `TROLLEYBUS_BROKERS_DIR`.
@@ -37,4 +37,16 @@ export function portFrom(variable, fallback) {
   if (!Number.isInteger(port) || port < 1 || port > 65_535)
     throw new Error(`${variable} must be a port number from 1 to 65535, not "${text}"`);
   return port;
+}
+
+/**
+ * @param {string} file
+ * @param {string} from
+ * @returns {string} the nearest folder that has the file
+ */
+function findUpwards(file, from) {
+  if (existsSync(join(from, file))) return from;
+  const parent = dirname(from);
+  if (parent === from) throw new Error(`there is no ${file} above ${fileURLToPath(import.meta.url)}`);
+  return findUpwards(file, parent);
 }

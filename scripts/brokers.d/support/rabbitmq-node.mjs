@@ -10,6 +10,7 @@ import { waitUntil } from "./wait-until.mjs";
  * How to run RabbitMQ's own programs.
  * @typedef {object} RabbitmqPrograms
  * @property {string} directory the folder with `rabbitmq-server` and `rabbitmqctl`, as the started program sees it
+ * @property {readonly string[]} settings lines for `rabbitmq.conf` that these programs need
  * @property {(dataDirectory: string, command: string, args: readonly string[]) => { command: string, args: string[], dataDirectory: string }} wrap
  *   turns a command into one that runs where the programs live (a chroot, say) and tells how the data folder is called there
  */
@@ -138,7 +139,7 @@ export class RabbitmqNode {
   }
 
   #writeConfiguration() {
-    const { directory, ports, cluster } = this.#options;
+    const { directory, ports, programs, cluster } = this.#options;
     for (const folder of ["home", "data", "log", "conf.d"]) mkdirSync(join(directory, folder), { recursive: true });
     const lines = [
       `listeners.tcp.1 = 127.0.0.1:${ports.amqp}`,
@@ -146,6 +147,7 @@ export class RabbitmqNode {
       `management.tcp.port = ${ports.management}`,
       "disk_free_limit.absolute = 100MB",
       "log.file.level = info",
+      ...programs.settings,
     ];
     if (cluster) {
       lines.push("cluster_partition_handling = pause_minority", "cluster_formation.peer_discovery_backend = classic_config");

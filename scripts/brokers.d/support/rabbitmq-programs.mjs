@@ -1,5 +1,6 @@
+import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { delimiter, join, relative } from "node:path";
 
 /** Debian's wrapper in /usr/sbin insists on the user rabbitmq; the scripts behind it run as anybody. */
 const DEBIAN = "/usr/lib/rabbitmq/bin";
@@ -16,26 +17,47 @@ export function localPrograms() {
     (folder) => existsSync(join(folder, "rabbitmq-server")) && existsSync(join(folder, "rabbitmqctl")),
   );
   if (scripts === undefined) return undefined;
-  return { directory: scripts, wrap: (dataDirectory, command, args) => ({ command, args: [...args], dataDirectory }) };
+  return { directory: scripts, settings: [], wrap: (dataDirectory, command, args) => ({ command, args: [...args], dataDirectory }) };
+}
+
+/** Where the folder of a broker is inside another Debian's root. */
+const INSIDE = "/srv/brokers";
+
+/**
+ * The folder of a broker that runs in another root. It has to be in there: without the right to mount (in a container), that is all it sees.
+ * @param {string} root
+ * @param {string} name
+ */
+export function directoryInRoot(root, name) {
+  return join(root, INSIDE, name);
 }
 
 /**
- * RabbitMQ's scripts inside another Debian's root folder. They run in a mount namespace of their own: /proc and the data folder are
- * mounted for that process alone and vanish with it, so that nothing stays mounted in a folder that somebody may delete.
+ * RabbitMQ's scripts inside another Debian's root folder. They run in a mount namespace of their own where /proc is mounted for them alone
+ * and vanishes with them, so that nothing stays mounted in a folder that somebody may delete. Where that is not allowed they do without.
  * @param {string} root
  * @returns {import("./rabbitmq-node.mjs").RabbitmqPrograms | undefined}
  */
 export function programsInRoot(root) {
   if (!existsSync(join(root, DEBIAN, "rabbitmq-server"))) return undefined;
-  const inside = "/srv/broker";
-  const enter =
-    'mkdir -p "$1$2" && mount -t proc proc "$1/proc" && mount --bind "$3" "$1$2" && root="$1" && shift 3 && exec chroot "$root" "$@"';
+  const enter = 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"';
   return {
     directory: DEBIAN,
-    wrap: (dataDirectory, command, args) => ({
-      command: "unshare",
-      args: ["--mount", "sh", "-c", enter, "sh", root, inside, dataDirectory, command, ...args],
-      dataDirectory: inside,
-    }),
+    // Without /proc the server cannot ask how much memory there is and how much it uses.
+    settings: mayMount() ? [] : ["total_memory_available_override_value = 2GB", "vm_memory_calculation_strategy = allocated"],
+    wrap(dataDirectory, command, args) {
+      const inside = join("/", relative(root, dataDirectory));
+      if (!mayMount()) return { command: "chroot", args: [root, command, ...args], dataDirectory: inside };
+      return { command: "unshare", args: ["--mount", "sh", "-c", enter, root, command, ...args], dataDirectory: inside };
+    },
   };
+}
+
+/** @type {boolean | undefined} asked once, since it takes a process to find out */
+let mounts;
+
+/** @returns {boolean} whether this process may have mounts of its own */
+function mayMount() {
+  mounts ??= spawnSync("unshare", ["--mount", "true"], { stdio: "ignore" }).status === 0;
+  return mounts;
 }

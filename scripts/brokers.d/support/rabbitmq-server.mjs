@@ -1,6 +1,3 @@
-import { brokerDirectory } from "./paths.mjs";
-import { RabbitmqNode } from "./rabbitmq-node.mjs";
-
 /**
  * The ports of a RabbitMQ node, from its AMQP port: management 10,000 above it, Erlang's distribution 20,000 above, its port mapper 8,000 above.
  * @param {number} amqp
@@ -11,15 +8,7 @@ export function portsFor(amqp, management = amqp + 10_000) {
 }
 
 /**
- * A single RabbitMQ node with its data in the brokers' folder.
- * @param {{ name: string, programs: import("./rabbitmq-node.mjs").RabbitmqPrograms, ports: ReturnType<typeof portsFor> }} options
- */
-export function singleNode({ name, programs, ports }) {
-  return new RabbitmqNode({ name, directory: brokerDirectory(name), programs, ports });
-}
-
-/**
- * @param {RabbitmqNode} node
+ * @param {import("./rabbitmq-node.mjs").RabbitmqNode} node
  * @returns {import("./broker.mjs").LocalServer}
  */
 export function asServer(node) {
