@@ -1,7 +1,12 @@
+import { MessageBus } from "./bus/message-bus.js";
 import type { Bus } from "./contracts/bus.js";
 import type { BusOptions } from "./contracts/bus-options.js";
+import { resolveBusSettings } from "./options/bus-settings.js";
 
-/** Makes a bus. Nothing is connected before `start()` or the first publish. @throws TrolleybusError "configuration" listing every mistake. */
+/**
+ * Makes a bus. Nothing is loaded or connected before `start()` or the first publish.
+ * @throws TrolleybusError "configuration" listing every mistake in the options
+ */
 export function createBus(options: BusOptions): Bus {
-  throw new Error(`the core is being built (${options.service})`);
+  return new MessageBus(resolveBusSettings(options));
 }

@@ -1,3 +1,11 @@
+/**
+ * Why a message was given up on. "failed": its consumer threw at every attempt, or said that no other is worth it. "timed-out": the last run
+ * took longer than `handlerTimeout`. "invalid": not what its schema or `fromWire` takes. "undecodable": no envelope of a known format.
+ * "no-consumer": of a type that nobody subscribed here. "too-large": above `maxMessageBytes`. "crashed": it ended the process at every attempt.
+ */
+export type FailureReason = "failed" | "timed-out" | "invalid" | "undecodable" | "no-consumer" | "too-large" | "crashed";
+
+/** A message that was given up on, and why. */
 export interface DeadLetter {
   readonly messageId: string;
   readonly messageType: string | undefined;
@@ -6,7 +14,7 @@ export interface DeadLetter {
   readonly headers: Readonly<Record<string, string>>;
   readonly failure: {
     /** "unknown": the broker or somebody else put it there; what the broker says is in `errorMessage`. */
-    readonly reason: "failed" | "timed-out" | "invalid" | "undecodable" | "no-consumer" | "too-large" | "crashed" | "unknown";
+    readonly reason: FailureReason | "unknown";
     readonly endpoint: string;
     /** Where it was before: queue, or topic/partition@offset. */
     readonly source: string | undefined;
@@ -19,6 +27,7 @@ export interface DeadLetter {
   };
 }
 
+/** What an endpoint has given up on. */
 export interface DeadLetters {
   /**
    * What was there when the call began, each letter once, oldest first. "replay" puts it back at this endpoint alone (not at the

@@ -3,6 +3,8 @@ import type { Claim, Lease } from "../contracts/store.js";
 /** A claim that finds another at work looks again after this at the latest, for the other may be done long before its lease ends. */
 const LONGEST_BUSY_MS = 250;
 const WARN_EVERY_MS = 60_000;
+/** Two would do to keep up with one new id a claim; four catch up after a burst. */
+const FORGOTTEN_PER_CLAIM = 4;
 
 const DONE: Promise<Claim> = Promise.resolve({ state: "done", unsent: undefined });
 const NOTHING: Promise<undefined> = Promise.resolve(undefined);
@@ -10,17 +12,21 @@ const YES: Promise<boolean> = Promise.resolve(true);
 const NO: Promise<boolean> = Promise.resolve(false);
 
 /**
- * The message ids of one endpoint: claimed or handled. Handled ones are a list in the order in which they were done, which is the order in
- * which they are forgotten: a few from its head with each claim, so that no timer is needed and no claim pays for many.
- * At most `maxIds` are kept, running ones included; those are never forgotten, for their number is bounded by the concurrency.
+ * The message ids of one endpoint: claimed or handled. Handled ones are forgotten in the order in which they were done, a few with each
+ * claim, so that no timer is needed and no claim pays for many. At most `maxIds` are kept; claimed ones count but are never
+ * forgotten, for their number is bounded by the endpoint's concurrency. All times are those of `performance.now()`.
  */
 export class HandledIds {
   readonly #endpoint: string;
   readonly #maxIds: number;
   readonly #warn: (text: string, fields: object) => void;
-  readonly #leases = new Map<string, MemoryLease>();
-  #oldestDone: MemoryLease | undefined;
-  #newestDone: MemoryLease | undefined;
+  /** The lease of a claimed id; of a handled one the end of its window, for an object each would outlive the young generation. */
+  readonly #known = new Map<string, MemoryLease | number>();
+  /** Handled ids, oldest first, from `#oldest` on. */
+  #order: string[] = [];
+  #oldest = 0;
+  /** Saves each claim a look at the oldest id, which has long left the processor's cache. */
+  #nothingExpiresBefore = 0;
   #forgottenEarly = 0;
   #warnedAt = Number.NEGATIVE_INFINITY;
 
@@ -32,57 +38,66 @@ export class HandledIds {
 
   /** How many ids are held, claimed and handled. */
   get size(): number {
-    return this.#leases.size;
+    return this.#known.size;
   }
 
-  /** Times are milliseconds of `performance.now()`. See {@link Store.claim}. */
-  claim(messageId: string, windowMs: number, leaseMs: number, now: number): Promise<Claim> {
-    this.#forgetExpired(now);
-    const known = this.#leases.get(messageId);
-    if (known !== undefined && known.until > now) {
-      if (known.isDone) return DONE;
+  /** See `Store.claim`. */
+  claim(messageId: string, windowMs: number, leaseMs: number): Promise<Claim> {
+    const now = performance.now();
+    let known = this.#known.get(messageId);
+    if (typeof known === "number") {
+      if (known > now) return DONE;
+      // All that expired before it goes with it, so that no id is in the order twice.
+      this.#forgetExpired(now, Number.POSITIVE_INFINITY);
+      known = undefined;
+    } else if (known !== undefined && known.until > now) {
       return Promise.resolve({ state: "busy", againInMs: Math.min(known.until - now, LONGEST_BUSY_MS) });
+    } else {
+      this.#forgetExpired(now, FORGOTTEN_PER_CLAIM);
     }
-    if (known === undefined && this.#leases.size >= this.#maxIds) this.#forgetOldest(now, windowMs);
+    if (known === undefined && this.#known.size >= this.#maxIds) this.#forgetOldest(now, windowMs);
     const lease = new MemoryLease(this, messageId, windowMs, now + leaseMs);
-    this.#leases.set(messageId, lease);
+    this.#known.set(messageId, lease);
     return Promise.resolve({ state: "mine", lease });
   }
 
   /** Whether `lease` still is the one that counts for its id. */
   holds(lease: MemoryLease): boolean {
-    return this.#leases.get(lease.messageId) === lease;
+    return this.#known.get(lease.messageId) === lease;
   }
 
-  /** Also when the lease was lost meanwhile: handled it is, and the run that took over must not be the one that decides. */
+  /** Also when the lease was lost meanwhile: handled it is, and the run that took over is told so by its next renewal. */
   done(lease: MemoryLease): void {
-    const holder = this.#leases.get(lease.messageId);
-    if (holder?.isDone) return;
-    if (holder !== lease) this.#leases.set(lease.messageId, lease);
-    lease.isDone = true;
-    lease.until = performance.now() + lease.windowMs;
-    if (this.#newestDone === undefined) this.#oldestDone = lease;
-    else this.#newestDone.next = lease;
-    this.#newestDone = lease;
+    if (typeof this.#known.get(lease.messageId) === "number") return;
+    // A whole number is kept in the map itself; one with a fraction would be an object on the heap.
+    this.#known.set(lease.messageId, Math.ceil(performance.now() + lease.windowMs));
+    this.#order.push(lease.messageId);
   }
 
   release(lease: MemoryLease): void {
-    if (!lease.isDone && this.holds(lease)) this.#leases.delete(lease.messageId);
+    if (this.holds(lease)) this.#known.delete(lease.messageId);
   }
 
+  /** Forgets what is claimed and not handled. */
   giveBackClaims(): void {
-    for (const lease of this.#leases.values()) this.release(lease);
+    for (const [messageId, known] of this.#known) if (typeof known !== "number") this.#known.delete(messageId);
   }
 
-  #forgetExpired(now: number): void {
-    for (let i = 0; i < 4 && this.#oldestDone !== undefined && this.#oldestDone.until <= now; i++) this.#dropOldest(this.#oldestDone);
+  #forgetExpired(now: number, atMost: number): void {
+    if (now < this.#nothingExpiresBefore) return;
+    for (let i = 0; i < atMost && this.#oldest < this.#order.length; i++) {
+      const known = this.#known.get(this.#order[this.#oldest] ?? "");
+      if (typeof known === "number" && known > now) {
+        this.#nothingExpiresBefore = known;
+        return;
+      }
+      this.#dropOldest();
+    }
   }
 
   #forgetOldest(now: number, windowMs: number): void {
-    const oldest = this.#oldestDone;
-    if (oldest === undefined) return;
-    this.#dropOldest(oldest);
-    if (oldest.until <= now) return;
+    if (this.#oldest === this.#order.length) return;
+    this.#dropOldest();
     this.#forgottenEarly++;
     if (now - this.#warnedAt < WARN_EVERY_MS) return;
     this.#warn(
@@ -95,11 +110,13 @@ export class HandledIds {
     this.#forgottenEarly = 0;
   }
 
-  #dropOldest(oldest: MemoryLease): void {
-    this.#oldestDone = oldest.next;
-    if (oldest.next === undefined) this.#newestDone = undefined;
-    // An expired id may have been claimed anew: the entry is then another's.
-    if (this.holds(oldest)) this.#leases.delete(oldest.messageId);
+  #dropOldest(): void {
+    const messageId = this.#order[this.#oldest++] ?? "";
+    if (typeof this.#known.get(messageId) === "number") this.#known.delete(messageId);
+    if (this.#oldest >= 1024 && this.#oldest * 2 >= this.#order.length) {
+      this.#order = this.#order.slice(this.#oldest);
+      this.#oldest = 0;
+    }
   }
 }
 
@@ -108,11 +125,8 @@ class MemoryLease implements Lease {
   readonly messageId: string;
   readonly windowMs: number;
   readonly #ids: HandledIds;
-  /** End of the lease; once done, end of the window. */
+  /** When another may claim the id. */
   until: number;
-  isDone = false;
-  /** The id that was done next. */
-  next: MemoryLease | undefined = undefined;
 
   constructor(ids: HandledIds, messageId: string, windowMs: number, until: number) {
     this.#ids = ids;
@@ -122,7 +136,7 @@ class MemoryLease implements Lease {
   }
 
   renew(leaseMs: number): Promise<boolean> {
-    if (this.isDone || !this.#ids.holds(this)) return NO;
+    if (!this.#ids.holds(this)) return NO;
     this.until = performance.now() + leaseMs;
     return YES;
   }

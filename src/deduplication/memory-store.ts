@@ -4,7 +4,7 @@ import { Mistakes } from "../util/mistakes.js";
 import { HandledIds } from "./handled-ids.js";
 
 export interface MemoryStoreOptions {
-  /** Most ids remembered at one endpoint; beyond it the oldest are forgotten, with a warning. About 250 bytes each. @default 100_000 */
+  /** Most ids remembered at one endpoint; beyond it the oldest are forgotten, with a warning. About 150 bytes each. @default 100_000 */
   readonly maxIds?: number;
 }
 
@@ -69,7 +69,7 @@ class MemoryStore implements Store {
       ids = new HandledIds(request.endpoint, this.#maxIds, (text, fields) => this.#host?.logger.warn(text, fields));
       this.#endpoints.set(request.endpoint, ids);
     }
-    return ids.claim(request.messageId, request.windowMs, request.leaseMs, performance.now());
+    return ids.claim(request.messageId, request.windowMs, request.leaseMs);
   }
 
   /** What was handled stays known, so that a bus made anew in this process with the same store recognises it. */

@@ -1,0 +1,259 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import type { Bus, Endpoint } from "../contracts/bus.js";
+import type { ConsumerOf } from "../contracts/consumer.js";
+import type { DeadLetters } from "../contracts/dead-letters.js";
+import type { Duration } from "../contracts/duration.js";
+import type { EndpointOptions } from "../contracts/endpoint-options.js";
+import type { IEventBus, PublishOptions } from "../contracts/event-bus.js";
+import type { Health } from "../contracts/health.js";
+import type { MessageClass, MessageOf } from "../contracts/message-class.js";
+import type { IncomingStep, OutgoingStep } from "../contracts/steps.js";
+import type { TransportHost } from "../contracts/transport.js";
+import type { Instance, Receivable } from "../contracts/wire-safe.js";
+import { DeadLetterBox } from "../dead-letters/dead-letter-box.js";
+import { LeaseKeeper } from "../deduplication/lease-keeper.js";
+import { EndpointDefinition } from "../endpoint/endpoint-definition.js";
+import { RunningEndpoint } from "../endpoint/running-endpoint.js";
+import { TrolleybusError } from "../errors.js";
+import type { BusSettings } from "../options/bus-settings.js";
+import { STOP_DEADLINE_MS } from "../options/defaults.js";
+import { show } from "../options/show.js";
+import { MessageComposer } from "../outgoing/message-composer.js";
+import type { Origin } from "../outgoing/origin.js";
+import { PendingBudget } from "../outgoing/pending-budget.js";
+import { Publisher } from "../outgoing/publisher.js";
+import { Sender } from "../outgoing/sender.js";
+import type { BusContext } from "../pipeline/endpoint-context.js";
+import { delay } from "../util/delay.js";
+import { parseDuration } from "../util/duration.js";
+import { mistakeInEndpointName } from "../util/names.js";
+import { cloudEvents } from "../wire/cloud-events.js";
+import { WireFormats } from "../wire/wire-formats.js";
+import { BusConnection } from "./bus-connection.js";
+import { HealthBoard } from "./health-board.js";
+import { checkCapabilities, type PlannedEndpoint, planEndpoints } from "./start-checks.js";
+
+/** The bus: its parts put together, and its life from start to stop. */
+export class MessageBus implements Bus {
+  readonly #settings: BusSettings;
+  readonly #connection: BusConnection;
+  readonly #health = new HealthBoard();
+  readonly #budget: PendingBudget;
+  readonly #sender: Sender;
+  readonly #composer: MessageComposer;
+  readonly #publisher: Publisher;
+  readonly #context: BusContext;
+  readonly #userSteps: IncomingStep[] = [];
+  readonly #definitions: Map<string, EndpointDefinition> = new Map();
+  #endpoints: readonly RunningEndpoint[] = [];
+  #starting: Promise<void> | undefined;
+  #stopping: Promise<void> | undefined;
+  readonly #stopped = new AbortController();
+
+  constructor(settings: BusSettings) {
+    this.#settings = settings;
+    const { service, propagateHeaders, logger, store } = settings;
+    const ambient = settings.ambientContext ? new AsyncLocalStorage<Origin>() : undefined;
+    const formats = new WireFormats([cloudEvents]);
+    const maxMessageBytes = (): number => this.#maxMessageBytes;
+    this.#connection = new BusConnection(settings, this.#host());
+    this.#budget = new PendingBudget(settings.maxPendingPublishes);
+    this.#sender = new Sender(this.#connection, this.#budget, settings.publishTimeoutMs);
+    this.#composer = new MessageComposer({ service, propagateHeaders, maxMessageBytes }, formats.writer);
+    this.#publisher = new Publisher(this.#composer, this.#sender, this.#budget, () => ambient?.getStore());
+    this.#context = {
+      logger,
+      store,
+      formats,
+      publisher: this.#publisher,
+      sender: this.#sender,
+      budget: this.#budget,
+      leases: new LeaseKeeper(logger),
+      ambient,
+      userSteps: this.#userSteps,
+      maxMessageBytes,
+    };
+  }
+
+  publish<T extends object>(message: T & Instance<T>, options?: PublishOptions): Promise<void> {
+    return this.#publisher.publish(message, options);
+  }
+
+  send<T extends object>(endpoint: string, message: T & Instance<T>, options?: PublishOptions): Promise<void> {
+    return this.#publisher.send(endpoint, message, options);
+  }
+
+  subscribe<C extends MessageClass>(types: (C | readonly C[]) & Receivable<C>, consumer: ConsumerOf<MessageOf<C>>): this {
+    this.#endpoint(this.#settings.service).subscribe(types, consumer);
+    return this;
+  }
+
+  endpoint(name: string, options?: EndpointOptions): Endpoint {
+    const endpoint = this.#endpoint(name);
+    if (options) {
+      this.#assertNotStarted();
+      endpoint.configure(options);
+    }
+    return endpoint;
+  }
+
+  use(step: IncomingStep): this {
+    this.#assertNotStarted();
+    this.#userSteps.push(checkedStep("use", step));
+    return this;
+  }
+
+  useOutgoing(step: OutgoingStep): this {
+    this.#composer.use(checkedStep("useOutgoing", step));
+    return this;
+  }
+
+  start(): Promise<void> {
+    if (this.#stopping)
+      return Promise.reject(new TrolleybusError("stopped", "The bus has stopped; make a new one.", { cause: undefined, retryable: false }));
+    this.#starting ??= this.#start();
+    return this.#starting;
+  }
+
+  stop(options: { readonly deadline?: Duration } = {}): Promise<void> {
+    const deadlineMs = options.deadline === undefined ? STOP_DEADLINE_MS : parseDuration(options.deadline);
+    if (deadlineMs === undefined)
+      return Promise.reject(configuration(`stop: deadline is ${show(options.deadline)}; it is milliseconds or text such as "25s".`));
+    this.#stopping ??= this.#stop(deadlineMs);
+    return this.#stopping;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  within(transaction: object): IEventBus {
+    const { store } = this.#settings;
+    throw new TrolleybusError(
+      "unsupported",
+      `bus.within needs a store with transactions; ${store.name} has none. (It was given ${show(transaction)}.)`,
+      { cause: undefined, retryable: false },
+    );
+  }
+
+  health(): Health {
+    return this.#health.read(this.#budget.used, this.#endpoints);
+  }
+
+  deadLetters(endpoint: string = this.#settings.service): DeadLetters {
+    const mistake = mistakeInEndpointName(endpoint);
+    if (mistake) throw configuration(`deadLetters is given the name of an endpoint; ${mistake}`);
+    return new DeadLetterBox(endpoint, () => this.#connection.open(), this.#sender, this.#stopped.signal);
+  }
+
+  get #maxMessageBytes(): number {
+    return Math.min(this.#settings.maxMessageBytes, this.#connection.transport?.capabilities.maxMessageBytes ?? Number.POSITIVE_INFINITY);
+  }
+
+  #endpoint(name: string): EndpointDefinition {
+    const known = this.#definitions.get(name);
+    if (known) return known;
+    const mistake = mistakeInEndpointName(name);
+    if (mistake) throw configuration(mistake);
+    this.#assertNotStarted();
+    const made = new EndpointDefinition(name, this.#settings.resolve, () => this.#assertNotStarted());
+    this.#definitions.set(name, made);
+    return made;
+  }
+
+  #assertNotStarted(): void {
+    if (!this.#starting && !this.#stopping) return;
+    throw configuration("Endpoints, consumers and steps are given before start(): what is received from then on would not find them.");
+  }
+
+  async #start(): Promise<void> {
+    this.#health.life = "starting";
+    try {
+      const planned = planEndpoints(this.#settings, [...this.#definitions.values()]);
+      await this.#open(planned);
+      this.#assertGoingOn();
+      const transport = await this.#connection.open();
+      const endpoints = planned.map(
+        ({ plan, settings, definition }) => new RunningEndpoint(this.#context, plan, settings, definition.consumers),
+      );
+      this.#endpoints = endpoints;
+      await Promise.all(endpoints.map((endpoint) => endpoint.start(transport)));
+      this.#assertGoingOn();
+      this.#health.life = "started";
+    } catch (error) {
+      // What was opened is closed again: a bus that could not start holds nothing.
+      if (!this.#stopping) await this.stop({ deadline: 1000 });
+      throw error;
+    }
+  }
+
+  async #open(planned: readonly PlannedEndpoint[]): Promise<void> {
+    const { store, service, namePrefix, logger, topology, publishes } = this.#settings;
+    const transport = await this.#connection.open();
+    checkCapabilities(transport.name, transport.capabilities, namePrefix, planned);
+    if (planned.some(({ settings }) => settings.deduplication)) {
+      await store.open(
+        { service, namePrefix, logger, status: (status, reason) => this.#health.storeIs(status, reason) },
+        this.#stopped.signal,
+      );
+      if (topology !== "none") await store.provision(topology);
+    }
+    const events = new Set([...publishes.map((type) => type.messageType), ...planned.flatMap(({ plan }) => plan.subscribed)]);
+    await this.#connection.provision({ events: [...events], endpoints: planned.map(({ plan }) => plan) });
+  }
+
+  // A stop during the start wins: its promise waits for nobody.
+  #assertGoingOn(): void {
+    if (this.#stopping)
+      throw new TrolleybusError("stopped", "The bus was stopped while it started.", { cause: undefined, retryable: false });
+  }
+
+  /** The order of P6: no new work, what is in flight ends (and may publish), then what is pending leaves, then the connections close. */
+  async #stop(deadlineMs: number): Promise<void> {
+    const deadline = performance.now() + deadlineMs;
+    // Flushing and closing need a part of the time too.
+    const handlersUntil = deadline - Math.min(2000, deadlineMs / 5);
+    const endpoints = this.#endpoints;
+    const drained = Promise.all(endpoints.map((endpoint) => endpoint.drain()));
+    await orUntil(drained, handlersUntil);
+    for (const endpoint of endpoints) endpoint.abandon();
+    this.#publisher.stop();
+    await orUntil(Promise.all([drained, this.#sender.whenIdle()]), deadline - Math.min(500, deadlineMs / 20));
+    this.#stopped.abort();
+    this.#sender.giveUp();
+    await orUntil(Promise.all(endpoints.map((endpoint) => endpoint.close(deadline))), deadline);
+    await orUntil(this.#connection.close(deadline), deadline);
+    this.#context.leases.close();
+    await orUntil(this.#settings.store.close(deadline), deadline);
+    this.#health.life = "stopped";
+  }
+
+  #host(): TransportHost {
+    const { service, namePrefix, logger } = this.#settings;
+    return {
+      service,
+      namePrefix,
+      logger,
+      status: (part, status, reason) => {
+        if ("publisher" in part) this.#health.publisherIs(status, reason);
+        else this.#health.endpointIs(part.endpoint, status, reason);
+      },
+      lag: (endpoint, messages) => this.#health.lagIs(endpoint, messages),
+    };
+  }
+}
+
+/** Waits for `work`, at most until `deadline` on the clock of `performance.now()`. */
+async function orUntil(work: Promise<unknown>, deadline: number): Promise<void> {
+  const done = new AbortController();
+  await Promise.race([work.finally(() => done.abort()), delay(Math.max(0, deadline - performance.now()), done.signal)]);
+}
+
+function checkedStep<Step extends IncomingStep | OutgoingStep>(where: string, step: Step): Step {
+  if (typeof step === "function") return step;
+  throw configuration(`${where} is given ${show(step)}; a step is an async function (context, next).`);
+}
+
+function configuration(text: string): TrolleybusError {
+  return new TrolleybusError("configuration", text, { cause: undefined, retryable: false });
+}

@@ -1,0 +1,141 @@
+import type { DeadLetters } from "../contracts/dead-letters.js";
+import type { Delivery, EndpointPlan, OutgoingMessage, Receiver, Transport } from "../contracts/transport.js";
+import { TrolleybusError } from "../errors.js";
+import { show } from "../options/show.js";
+import type { Sender } from "../outgoing/sender.js";
+import { userHeaders } from "../pipeline/user-headers.js";
+import { readDeadLetter } from "./read-dead-letter.js";
+
+type Decide = Parameters<DeadLetters["process"]>[0];
+type Tally = { replayed: number; dropped: number; kept: number };
+
+const PREFETCH = 16;
+
+/** The dead letters of one endpoint: received like anything else, one after the other, and sent back by the ordinary road. */
+export class DeadLetterBox implements DeadLetters {
+  readonly #endpoint: string;
+  readonly #open: () => Promise<Transport>;
+  readonly #sender: Sender;
+  readonly #stopped: AbortSignal;
+
+  /** @param stopped aborts when the bus has stopped: what is under way ends, and rejects */
+  constructor(endpoint: string, open: () => Promise<Transport>, sender: Sender, stopped: AbortSignal) {
+    this.#endpoint = endpoint;
+    this.#open = open;
+    this.#sender = sender;
+    this.#stopped = stopped;
+  }
+
+  async process(decide: Decide, options: { readonly limit?: number } = {}): Promise<Tally> {
+    const limit = options.limit ?? Number.POSITIVE_INFINITY;
+    if (typeof decide !== "function")
+      throw wrong(`process is given ${show(decide)}; it is a function that answers "replay", "drop" or "keep".`);
+    if (options.limit !== undefined && !(Number.isSafeInteger(limit) && limit >= 1))
+      throw wrong(`limit is ${show(options.limit)}; it is a whole number from 1 on.`);
+    const transport = await this.#open();
+    const queue = new LetterQueue(this.#stopped);
+    const plan: EndpointPlan = { name: this.#endpoint, subscribed: [], unsubscribed: [], retryDelaysMs: [], order: "none" };
+    const receiver = await transport.receive({ endpoint: plan, from: "dead-letter", prefetch: PREFETCH }, queue);
+    const tally: Tally = { replayed: 0, dropped: 0, kept: 0 };
+    try {
+      for (let met = 0; met < limit; met++) {
+        const delivery = await queue.next();
+        if (!delivery) break;
+        await this.#decide(delivery, decide, tally);
+      }
+      return tally;
+    } finally {
+      await this.#leave(receiver, queue);
+    }
+  }
+
+  async #decide(delivery: Delivery, decide: Decide, tally: Tally): Promise<void> {
+    let decision: unknown;
+    try {
+      decision = await decide(readDeadLetter(delivery, this.#endpoint));
+      if (decision !== "replay" && decision !== "drop" && decision !== "keep")
+        throw wrong(`decide answered ${show(decision)}; it answers "replay", "drop" or "keep".`);
+      if (decision === "replay") await this.#replay(delivery);
+    } catch (error) {
+      await delivery.release();
+      throw error;
+    }
+    if (decision === "keep") {
+      await delivery.release();
+      tally.kept++;
+    } else {
+      delivery.complete();
+      if (decision === "replay") tally.replayed++;
+      else tally.dropped++;
+    }
+  }
+
+  /** Confirmed before the letter is taken away: in between it may be both. */
+  async #replay({ body, headers, properties }: Delivery): Promise<void> {
+    const message: OutgoingMessage = {
+      to: { endpoint: this.#endpoint },
+      body,
+      properties: {
+        messageId: properties.messageId ?? "",
+        messageType: properties.messageType ?? "",
+        contentType: properties.contentType ?? "",
+        correlationId: properties.correlationId ?? "",
+        partitionKey: properties.partitionKey,
+      },
+      headers: userHeaders(headers),
+    };
+    const [failed] = await this.#sender.sendInOrder([message]);
+    if (failed) throw failed;
+  }
+
+  async #leave(receiver: Receiver, queue: LetterQueue): Promise<void> {
+    const stopping = receiver.stop();
+    await Promise.all(queue.takeAll().map((delivery) => delivery.release()));
+    await stopping;
+    await receiver.close(performance.now() + 5000);
+  }
+}
+
+/** Deliveries on their way from the transport to the one who decides. */
+class LetterQueue {
+  readonly #letters: Delivery[] = [];
+  readonly #stopped: AbortSignal;
+  #exhausted = false;
+  #wake: (() => void) | undefined;
+
+  constructor(stopped: AbortSignal) {
+    this.#stopped = stopped;
+    stopped.addEventListener("abort", () => this.#wake?.(), { once: true });
+  }
+
+  deliver(delivery: Delivery): void {
+    this.#letters.push(delivery);
+    this.#wake?.();
+  }
+
+  exhausted(): void {
+    this.#exhausted = true;
+    this.#wake?.();
+  }
+
+  /** The next letter; `undefined` when there is none left. @throws TrolleybusError "stopped" */
+  async next(): Promise<Delivery | undefined> {
+    while (this.#letters.length === 0 && !this.#exhausted && !this.#stopped.aborted) {
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+    if (this.#stopped.aborted)
+      throw new TrolleybusError("stopped", "The bus was stopped while dead letters were processed; those that were not reached are kept.", {
+        cause: undefined,
+        retryable: false,
+      });
+    return this.#letters.shift();
+  }
+
+  takeAll(): readonly Delivery[] {
+    return this.#letters.splice(0);
+  }
+}
+
+function wrong(text: string): TrolleybusError {
+  return new TrolleybusError("configuration", `deadLetters().process: ${text}`, { cause: undefined, retryable: false });
+}

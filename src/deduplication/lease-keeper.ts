@@ -1,0 +1,50 @@
+import type { Logger } from "../contracts/logger.js";
+import type { Lease } from "../contracts/store.js";
+import { CLAIM_LEASE_MS } from "../options/defaults.js";
+import { describeError } from "../retry/describe-error.js";
+
+/** A claim under way, and how to end its run. */
+export interface KeptLease {
+  readonly lease: Lease;
+  readonly lost: () => void;
+}
+
+/** Renews the claims of all runs under way, every third of their lease, with one timer for all of them. */
+export class LeaseKeeper {
+  readonly #logger: Logger;
+  readonly #kept: Set<KeptLease> = new Set();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(logger: Logger) {
+    this.#logger = logger;
+  }
+
+  keep(kept: KeptLease): void {
+    this.#kept.add(kept);
+    if (this.#timer) return;
+    this.#timer = setInterval(() => this.#renewAll(), CLAIM_LEASE_MS / 3);
+    this.#timer.unref();
+  }
+
+  forget(kept: KeptLease): void {
+    this.#kept.delete(kept);
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #renewAll(): void {
+    for (const kept of this.#kept) void this.#renew(kept);
+  }
+
+  async #renew(kept: KeptLease): Promise<void> {
+    try {
+      if (!(await kept.lease.renew(CLAIM_LEASE_MS)) && this.#kept.delete(kept)) kept.lost();
+    } catch (error) {
+      // The next round tries again; two of the three that a lease lasts may fail.
+      this.#logger.warn(`A claim could not be renewed: ${describeError(error).message}`);
+    }
+  }
+}

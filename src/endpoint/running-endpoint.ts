@@ -1,0 +1,141 @@
+import type { Health } from "../contracts/health.js";
+import type { Delivery, DeliverySink, EndpointPlan, Receiver, Transport } from "../contracts/transport.js";
+import type { EndpointSettings } from "../options/endpoint-settings.js";
+import { decode } from "../pipeline/decode.js";
+import { deduplicate } from "../pipeline/deduplicate.js";
+import { Dispatcher } from "../pipeline/dispatch.js";
+import type { BusContext, Counts, EndpointContext } from "../pipeline/endpoint-context.js";
+import { IncomingMessage, type PipelineStep, pipeline, type Stage } from "../pipeline/incoming-message.js";
+import { keepLaneOrder } from "../pipeline/keep-lane-order.js";
+import { retry } from "../pipeline/retry.js";
+import { sendHeld } from "../pipeline/send-held.js";
+import { settle } from "../pipeline/settle.js";
+import { takeTurn } from "../pipeline/take-turn.js";
+import type { ConsumerRegistry } from "./consumer-registry.js";
+import { Lanes } from "./lanes.js";
+import { RememberedRetries } from "./remembered-retries.js";
+import { Trouble } from "./trouble.js";
+import { Turns } from "./turns.js";
+
+/** An endpoint at work: receives, sends each delivery down the pipeline, stops in the order of P6. */
+export class RunningEndpoint implements EndpointContext, DeliverySink {
+  readonly bus: BusContext;
+  readonly plan: EndpointPlan;
+  readonly settings: EndpointSettings;
+  readonly consumers: ConsumerRegistry;
+  readonly turns: Turns;
+  readonly lanes: Lanes = new Lanes();
+  readonly trouble: Trouble;
+  readonly remembered: RememberedRetries = new RememberedRetries();
+  readonly counts: Counts = { handled: 0, retried: 0, deadLettered: 0, duplicates: 0, stale: 0 };
+  readonly #closing = new AbortController();
+  readonly #abandoned = new AbortController();
+  readonly #dispatcher: Dispatcher;
+  readonly #handle: Stage;
+  #receiver: Receiver | undefined;
+  #inFlight = 0;
+  #whenIdle: (() => void) | undefined;
+
+  constructor(bus: BusContext, plan: EndpointPlan, settings: EndpointSettings, consumers: ConsumerRegistry) {
+    this.bus = bus;
+    this.plan = plan;
+    this.settings = settings;
+    this.consumers = consumers;
+    this.turns = new Turns(settings.concurrency);
+    this.trouble = new Trouble(plan.name, this.turns, bus.logger, this.abandoned);
+    this.#dispatcher = new Dispatcher(this);
+    this.#handle = pipeline(this.#steps(), (message) => this.#dispatcher.dispatch(message));
+  }
+
+  get name(): string {
+    return this.plan.name;
+  }
+  get closing(): AbortSignal {
+    return this.#closing.signal;
+  }
+  get abandoned(): AbortSignal {
+    return this.#abandoned.signal;
+  }
+
+  /** The steps in their order: each is around all that follow. */
+  #steps(): readonly PipelineStep[] {
+    const { deduplication } = this.settings;
+    const transactional = deduplication !== undefined && this.bus.store.capabilities.transactional;
+    return [
+      settle(this),
+      decode(this),
+      keepLaneOrder(this),
+      retry(this),
+      takeTurn(this),
+      ...(deduplication ? [deduplicate(this, deduplication.windowMs)] : []),
+      sendHeld(this, transactional),
+    ];
+  }
+
+  async start(transport: Transport): Promise<void> {
+    this.#receiver = await transport.receive({ endpoint: this.plan, from: "endpoint", prefetch: this.settings.prefetch }, this);
+  }
+
+  deliver(delivery: Delivery): void {
+    this.#inFlight++;
+    void this.#road(new IncomingMessage(delivery));
+  }
+
+  /** Only dead letters end. */
+  exhausted(): void {}
+
+  async #road(message: IncomingMessage): Promise<void> {
+    try {
+      await this.#handle(message);
+    } catch (error) {
+      this.bus.logger.error(
+        `A delivery at endpoint "${this.name}" could not be settled; the broker gives it to another when this process leaves.`,
+        { error },
+      );
+    }
+    if (--this.#inFlight === 0) this.#whenIdle?.();
+  }
+
+  /** Ends the run of a message whose claim another has now. */
+  claimLost(message: IncomingMessage): void {
+    if (message.run) this.#dispatcher.abandonRun(message.run);
+  }
+
+  /** Takes no new work; resolves when what is in flight has ended. */
+  async drain(): Promise<void> {
+    this.#closing.abort();
+    this.turns.close();
+    await this.#receiver?.stop();
+    if (this.#inFlight > 0) await new Promise<void>((resolve) => (this.#whenIdle = resolve));
+  }
+
+  /** Ends what is still in flight: its messages go back. */
+  abandon(): void {
+    this.turns.abandon();
+    this.#dispatcher.abandon();
+    this.#abandoned.abort();
+  }
+
+  async close(deadline: number): Promise<void> {
+    await this.#receiver?.close(deadline);
+  }
+
+  /** @param transport what the adapter says of the endpoint */
+  health(transport: {
+    readonly status: "up" | "degraded" | "down";
+    readonly reason: string | undefined;
+    readonly lag: number | undefined;
+  }): Health["endpoints"][number] {
+    const { strays, stalled } = this.turns;
+    const told = { name: this.name, inFlight: this.#inFlight, strays, lag: transport.lag, counts: { ...this.counts } };
+    if (transport.status === "down") return { ...told, status: "down", reason: transport.reason };
+    if (stalled)
+      return {
+        ...told,
+        status: "stalled",
+        reason: `${strays} handlers ignored their time-out and still run; nothing more is taken until one ends`,
+      };
+    const reason = this.trouble.reason ?? (transport.status === "degraded" ? transport.reason : undefined);
+    return { ...told, status: reason === undefined ? "up" : "paused", reason };
+  }
+}

@@ -1,0 +1,18 @@
+import type { OutgoingMessage } from "../contracts/transport.js";
+
+/** What is sent takes this over from the message that is being handled meanwhile. A run of a consumer is one. */
+export interface Origin {
+  readonly endpoint: string;
+  readonly messageId: string;
+  readonly correlationId: string;
+  readonly conversationId: string;
+  readonly traceparent: string | undefined;
+  readonly tracestate: string | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+  /** "running": what is published is held back. "succeeded": it leaves directly. "failed": it is refused. */
+  readonly phase: "running" | "succeeded" | "failed";
+  /** Messages that wait for the end of the run, in the order of the calls; each has a place in the budget. */
+  readonly held: OutgoingMessage[];
+  /** How often the run has sent what looks the same: part of the derived ids. */
+  countEqual(fingerprint: string): number;
+}

@@ -1,0 +1,88 @@
+import { setMaxListeners } from "node:events";
+import type { PendingSend } from "./pending-send.js";
+
+/**
+ * Publishes that began within one short slice of time share this: one timer, one signal. A timer for each would cost more
+ * than publishing does. The time is counted from the end of the slice, so nobody's is cut short.
+ */
+export class PublishWindow {
+  readonly entries: Set<PendingSend> = new Set();
+  readonly #controller = new AbortController();
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(lifeMs: number, expire: (window: PublishWindow) => void) {
+    setMaxListeners(0, this.#controller.signal);
+    this.#timer = setTimeout(() => expire(this), lifeMs);
+  }
+
+  /** Aborts when the time of all in the window is up. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  add(entry: PendingSend): void {
+    if (this.entries.size === 0) this.#timer.ref();
+    this.entries.add(entry);
+  }
+
+  /** An empty window does not keep the process alive. */
+  delete(entry: PendingSend): void {
+    this.entries.delete(entry);
+    if (this.entries.size === 0) this.#timer.unref();
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
+    this.#controller.abort();
+  }
+
+  clear(): void {
+    clearTimeout(this.#timer);
+  }
+}
+
+/** Hands out the window of the moment, and tells when one has ended. */
+export class PublishWindows {
+  readonly #timeoutMs: number;
+  readonly #sliceMs: number;
+  readonly #expired: (entries: Iterable<PendingSend>) => void;
+  readonly #open: Set<PublishWindow> = new Set();
+  #current: PublishWindow | undefined;
+  #currentEndsAt = 0;
+
+  /** @param expired is given what was outstanding when its time was up, after the signal of its window has aborted. */
+  constructor(timeoutMs: number, expired: (entries: Iterable<PendingSend>) => void) {
+    this.#timeoutMs = timeoutMs;
+    this.#sliceMs = Math.min(1000, timeoutMs / 20);
+    this.#expired = expired;
+  }
+
+  get current(): PublishWindow {
+    const now = performance.now();
+    if (this.#current && now < this.#currentEndsAt) return this.#current;
+    if (this.#current) this.drop(this.#current);
+    this.#current = new PublishWindow(this.#timeoutMs + this.#sliceMs, (window) => this.#end(window));
+    this.#currentEndsAt = now + this.#sliceMs;
+    this.#open.add(this.#current);
+    return this.#current;
+  }
+
+  /** Lets an empty window go that nobody will enter any more. */
+  drop(window: PublishWindow): void {
+    if (window.entries.size > 0 || (window === this.#current && performance.now() < this.#currentEndsAt)) return;
+    window.clear();
+    this.#open.delete(window);
+  }
+
+  /** Ends the time of everything outstanding now. */
+  endAll(): void {
+    for (const window of [...this.#open]) this.#end(window);
+  }
+
+  #end(window: PublishWindow): void {
+    this.#open.delete(window);
+    if (window === this.#current) this.#current = undefined;
+    window.end();
+    this.#expired([...window.entries]);
+  }
+}

@@ -1,0 +1,100 @@
+import type { IEventBus, PublishOptions } from "../contracts/event-bus.js";
+import type { OutgoingMessage } from "../contracts/transport.js";
+import { PublishError, TrolleybusError } from "../errors.js";
+import { show } from "../options/show.js";
+import { mistakeInEndpointName } from "../util/names.js";
+import type { MessageComposer } from "./message-composer.js";
+import type { Origin } from "./origin.js";
+import type { PendingBudget } from "./pending-budget.js";
+import type { Sender } from "./sender.js";
+
+/** Decides whether a message leaves now, is held back by the run it is published in, or is refused. */
+export class Publisher implements IEventBus {
+  readonly #composer: MessageComposer;
+  readonly #sender: Sender;
+  readonly #budget: PendingBudget;
+  readonly #ambient: () => Origin | undefined;
+  readonly #knownEndpoints = new Set<string>();
+  #stopped = false;
+
+  constructor(composer: MessageComposer, sender: Sender, budget: PendingBudget, ambient: () => Origin | undefined) {
+    this.#composer = composer;
+    this.#sender = sender;
+    this.#budget = budget;
+    this.#ambient = ambient;
+  }
+
+  publish(message: object, options?: PublishOptions): Promise<void> {
+    return this.submit(undefined, message, options, this.#ambient());
+  }
+
+  send(endpoint: string, message: object, options?: PublishOptions): Promise<void> {
+    return this.submitCommand(endpoint, message, options, this.#ambient());
+  }
+
+  submitCommand(endpoint: string, message: object, options: PublishOptions | undefined, origin: Origin | undefined): Promise<void> {
+    if (!this.#knownEndpoints.has(endpoint)) {
+      const mistake = typeof endpoint === "string" ? mistakeInEndpointName(endpoint) : `it is ${show(endpoint)}.`;
+      if (mistake) return Promise.reject(configuration(`send is given the name of an endpoint first; ${mistake}`));
+      // Bounded, for the names may come from anywhere.
+      if (this.#knownEndpoints.size < 1000) this.#knownEndpoints.add(endpoint);
+    }
+    return this.submit(endpoint, message, options, origin);
+  }
+
+  /** @param origin the run whose part this is; `undefined` for none */
+  submit(destination: string | undefined, message: object, options: PublishOptions | undefined, origin: Origin | undefined): Promise<void> {
+    try {
+      const dispatch = (outgoing: OutgoingMessage): Promise<void> => this.#dispatch(outgoing, options, origin);
+      if (this.#composer.hasSteps) return this.#composer.composeThroughSteps(destination, message, options, origin, dispatch);
+      return this.#dispatch(this.#composer.compose(destination, message, options, origin), options, origin);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** From now on everything is refused with "stopped". */
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  #dispatch(outgoing: OutgoingMessage, options: PublishOptions | undefined, origin: Origin | undefined): Promise<void> {
+    const { messageId, messageType } = outgoing.properties;
+    if (this.#stopped) return refuse("stopped", `${messageType} was not sent: the bus has stopped.`, messageId, false);
+    if (origin?.phase === "failed") {
+      return refuse(
+        "run-ended",
+        `${messageType} was not sent: the consumer it was published in has failed, timed out or lost its message, so what it does no longer counts.`,
+        messageId,
+        false,
+      );
+    }
+    if (options?.signal?.aborted) return refuse("timeout", `${messageType} was not sent: its signal had been aborted.`, messageId, true);
+    if (!this.#budget.take()) {
+      return refuse(
+        "unavailable",
+        `${messageType} was not sent: ${this.#budget.max} messages wait for the broker or are held back by handlers already (maxPendingPublishes). Await publishes, or look at health() for why the broker takes nothing.`,
+        messageId,
+        true,
+      );
+    }
+    if (origin?.phase === "running" && !options?.immediately) {
+      origin.held.push(outgoing);
+      return Promise.resolve();
+    }
+    return this.#sender.send(outgoing, options?.signal);
+  }
+}
+
+function refuse(
+  code: "stopped" | "run-ended" | "unavailable" | "timeout",
+  text: string,
+  messageId: string,
+  retryable: boolean,
+): Promise<never> {
+  return Promise.reject(new PublishError(code, text, { cause: undefined, retryable, outcome: "refused", messageId }));
+}
+
+function configuration(text: string): TrolleybusError {
+  return new TrolleybusError("configuration", text, { cause: undefined, retryable: false });
+}

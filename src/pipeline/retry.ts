@@ -1,0 +1,104 @@
+import type { Logger } from "../contracts/logger.js";
+import { classify, type Verdict } from "../retry/classify.js";
+import { failureHeaders } from "../retry/failure-headers.js";
+import { type FailureHistory, readFailureHistory } from "../retry/failure-history.js";
+import { backoffWithFullJitter } from "../util/backoff.js";
+import { Abandoned, BusyElsewhere, RunAgain } from "./control.js";
+import type { EndpointContext } from "./endpoint-context.js";
+import { type IncomingMessage, type PipelineStep, RELEASE } from "./incoming-message.js";
+import { waitWith } from "./wait-with.js";
+
+/**
+ * Runs the message until it has succeeded or the round is over: immediate runs here, then a delayed retry, which the broker holds
+ * or, with `order: "key"`, the lane. What is given up on is dead-lettered.
+ */
+export function retry(endpoint: EndpointContext): PipelineStep {
+  return async (message, next) => {
+    const remembered = endpoint.settings.order === "key" ? endpoint.remembered.recall(idOf(message)) : undefined;
+    let history = remembered?.history ?? readFailureHistory(message.delivery.headers);
+    if (remembered && !(await waitInLane(endpoint, message, history, remembered.dueAt))) return;
+    for (let atOnce = 0; ; ) {
+      message.attempt = history.attempts + 1;
+      const verdict = await run(endpoint, message, next);
+      if (!verdict) return;
+      if (verdict === "again") continue;
+      history = { attempts: history.attempts + 1, round: history.round, firstFailedAt: history.firstFailedAt ?? new Date() };
+      if (verdict.again === "at-once" && atOnce < endpoint.settings.retry.immediate) {
+        const ms = backoffWithFullJitter(atOnce++, endpoint.settings.retry.immediateDelayMs, endpoint.settings.handlerTimeoutMs);
+        // Begun work may go on while the bus stops, so only the deadline cuts this wait.
+        if (await waitWith(message.delivery, ms, endpoint.abandoned)) continue;
+        message.settlement = RELEASE;
+        return;
+      }
+      const delayMs = verdict.again === "never" ? undefined : endpoint.settings.retry.delaysMs[history.round];
+      if (delayMs === undefined) return giveUp(endpoint, message, verdict, history);
+      history = { ...history, round: history.round + 1 };
+      if (endpoint.settings.order === "none") return retryLater(endpoint, message, verdict, history, delayMs);
+      endpoint.counts.retried++;
+      if (!(await waitInLane(endpoint, message, history, performance.now() + delayMs))) return;
+      atOnce = 0;
+    }
+  };
+}
+
+/** One run: `undefined` when nothing is left to do, "again" when it did not count, else why it failed. */
+async function run(
+  endpoint: EndpointContext,
+  message: IncomingMessage,
+  next: (message: IncomingMessage) => Promise<void>,
+): Promise<Verdict | "again" | undefined> {
+  try {
+    await next(message);
+    return undefined;
+  } catch (error) {
+    if (error instanceof RunAgain) return "again";
+    if (error instanceof BusyElsewhere && (await waitWith(message.delivery, error.againInMs, endpoint.closing))) return "again";
+    if (error instanceof Abandoned || error instanceof BusyElsewhere) {
+      message.settlement = RELEASE;
+      return undefined;
+    }
+    const verdict = classify(error, endpoint.settings.retry, endpoint.bus.logger);
+    logFailure(endpoint.bus.logger, endpoint.name, message, verdict);
+    return verdict;
+  }
+}
+
+/** Waits for the due time in the lane; false when the wait was cut, and the message then goes back with its history remembered. */
+async function waitInLane(endpoint: EndpointContext, message: IncomingMessage, history: FailureHistory, dueAt: number): Promise<boolean> {
+  const waited = await waitWith(message.delivery, dueAt - performance.now(), endpoint.closing);
+  if (!waited) {
+    endpoint.remembered.remember(idOf(message), { history, dueAt });
+    message.settlement = RELEASE;
+  }
+  return waited;
+}
+
+function retryLater(endpoint: EndpointContext, message: IncomingMessage, verdict: Verdict, history: FailureHistory, delayMs: number): void {
+  message.settlement = { as: "retry", delayMs, failure: headersOf(endpoint, message, verdict, history) };
+}
+
+function giveUp(endpoint: EndpointContext, message: IncomingMessage, verdict: Verdict, history: FailureHistory): void {
+  message.settlement = { as: "dead-letter", failure: headersOf(endpoint, message, verdict, history) };
+}
+
+function headersOf(
+  endpoint: EndpointContext,
+  message: IncomingMessage,
+  verdict: Verdict,
+  history: FailureHistory,
+): ReturnType<typeof failureHeaders> {
+  const { reason, error } = verdict;
+  return failureHeaders({ reason, error, history, endpoint: endpoint.name, source: message.delivery.source, now: new Date() });
+}
+
+function logFailure(logger: Logger, endpoint: string, message: IncomingMessage, verdict: Verdict): void {
+  const { messageId, messageType } = message.envelope ?? {};
+  logger.debug(`A run of ${messageType} failed at endpoint "${endpoint}".`, {
+    messageId,
+    attempt: message.attempt,
+    reason: verdict.reason,
+    error: verdict.error,
+  });
+}
+
+const idOf = (message: IncomingMessage): string => message.envelope?.messageId ?? "";

@@ -1,0 +1,26 @@
+import { processGate } from "../endpoint/process-gate.js";
+import { Abandoned } from "./control.js";
+import type { EndpointContext } from "./endpoint-context.js";
+import type { PipelineStep } from "./incoming-message.js";
+
+/** Holds one of the endpoint's turns for the length of a run; a suspect gets the whole process for itself. */
+export function takeTurn({ turns }: EndpointContext): PipelineStep {
+  return async (message, next) => {
+    const alone = message.delivery.suspicion === "careful";
+    if (!turns.tryTake()) {
+      if (!(await turns.take(message.begun))) throw new Abandoned();
+    }
+    try {
+      if (alone || !processGate.tryEnter()) await processGate.enter(alone);
+      try {
+        if (message.delivery.isLost) throw new Abandoned();
+        message.begun = true;
+        await next(message);
+      } finally {
+        processGate.leave();
+      }
+    } finally {
+      turns.give();
+    }
+  };
+}

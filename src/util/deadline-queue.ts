@@ -1,0 +1,55 @@
+/** Something that may take a time that is the same for all in one {@link DeadlineQueue}. */
+export interface Timed {
+  /** On the clock of `performance.now()`. */
+  readonly startedAt: number;
+}
+
+/**
+ * Ends what takes too long, with one timer for all: since everybody has the same time, who came first is due first.
+ * The timer does not keep the process alive.
+ */
+export class DeadlineQueue<T extends Timed> {
+  readonly #timeoutMs: number;
+  readonly #expired: (item: T) => void;
+  readonly #items: Set<T> = new Set();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(timeoutMs: number, expired: (item: T) => void) {
+    this.#timeoutMs = timeoutMs;
+    this.#expired = expired;
+  }
+
+  add(item: T): void {
+    this.#items.add(item);
+    if (!this.#timer) this.#arm(this.#timeoutMs);
+  }
+
+  delete(item: T): void {
+    this.#items.delete(item);
+  }
+
+  clear(): void {
+    this.#items.clear();
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #arm(ms: number): void {
+    this.#timer = setTimeout(() => this.#tick(), Math.max(1, Math.ceil(ms)));
+    this.#timer.unref();
+  }
+
+  #tick(): void {
+    this.#timer = undefined;
+    const now = performance.now();
+    for (const item of this.#items) {
+      const left = item.startedAt + this.#timeoutMs - now;
+      if (left > 0) {
+        this.#arm(left);
+        return;
+      }
+      this.#items.delete(item);
+      this.#expired(item);
+    }
+  }
+}
