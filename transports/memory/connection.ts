@@ -98,7 +98,7 @@ export class MemoryConnection implements Transport {
         false,
       );
     }
-    const difference = orderDifference(namespace, endpoint);
+    const difference = source.from === "endpoint" ? orderDifference(namespace, endpoint) : undefined;
     if (difference !== undefined) throw new MemoryTransportError("topology", difference, false);
     const feed = source.from === "endpoint" ? queue : new DeadLetterVisit(queue);
     const receiver = new MemoryReceiver(feed, sink, prefetch, endpoint, () => this.#receivers.delete(receiver));

@@ -67,13 +67,14 @@ export class DeadLetterVisit extends Feed {
         return;
       } else {
         const [number, letter] = next;
+        this.#next = undefined;
         letter.held = true;
         receiver.hand(letter.message, number);
       }
     }
   }
 
-  /** The next letter that nobody holds. It stays the next until it is held. */
+  /** The next letter that nobody holds, without going past it. */
   #look(): [number: number, letter: Letter] | undefined {
     while (!this.#next || this.#next[1].held) {
       const step = this.#walk.next();

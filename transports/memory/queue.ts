@@ -113,8 +113,8 @@ export class EndpointQueue extends Feed implements DelayTarget {
 
   #nextWithRoom(): MemoryReceiver | undefined {
     for (let tried = 0; tried < this.#receivers.length; tried++) {
-      this.#turn = this.#turn + 1 < this.#receivers.length ? this.#turn + 1 : 0;
-      const receiver = this.#receivers[this.#turn];
+      const receiver = this.#receivers[this.#turn % this.#receivers.length];
+      this.#turn = (this.#turn + 1) % this.#receivers.length;
       if (receiver && receiver.room > 0) return receiver;
     }
     return undefined;
