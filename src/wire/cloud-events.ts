@@ -4,6 +4,7 @@ import type { Envelope, WireFormat } from "../contracts/wire-format.js";
 import { type Attributes, envelopeOf } from "./cloud-events-attributes.js";
 import { encodeJson, parseJson } from "./safe-json.js";
 import { UndecodableError } from "./undecodable-error.js";
+import { utf8Bytes } from "./utf8-bytes.js";
 
 const STRUCTURED = "application/cloudevents+json";
 
@@ -34,7 +35,7 @@ function encode(envelope: Envelope): { readonly contentType: string; readonly bo
   if (envelope.traceparent !== undefined) text += `,"traceparent":${quote(envelope.traceparent)}`;
   if (envelope.tracestate !== undefined) text += `,"tracestate":${quote(envelope.tracestate)}`;
   text += `,"data":${envelope.dataText ?? encodeJson(envelope.data)}}`;
-  return { contentType: STRUCTURED, body: Buffer.from(text) };
+  return { contentType: STRUCTURED, body: utf8Bytes(text) };
 }
 
 function decode(body: Uint8Array, properties: Partial<NativeProperties>, headers: Readonly<Record<string, string>>): Envelope {
