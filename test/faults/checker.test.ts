@@ -272,6 +272,20 @@ describe("the checker", () => {
     expect(await wrongWith(new Story().attempt("m", { expect: "dead-lettered" }).outcome("m").dead("m"))).toEqual({});
   });
 
+  it("finds a dead letter with another reason than its own", async () => {
+    const attempt = {
+      event: "attempt",
+      id: "m",
+      checksum: "sum-m",
+      expect: "dead-lettered",
+      reason: "crashed",
+      endpoints: ["work"],
+    } as const;
+    const story = (): Story => new Story().add("publisher", attempt).outcome("m");
+    expect(await wrongWith(story().dead("m", "failed"))).toEqual({ misjudged: 1 });
+    expect(await wrongWith(story().dead("m", "crashed"))).toEqual({});
+  });
+
   it("finds a refusal that was not true", async () => {
     expect(await wrongWith(new Story().attempt("m").outcome("m", "refused").run("m"))).toEqual({ "false refusals": 1 });
     expect(await wrongWith(new Story().attempt("m").outcome("m", "refused").attempt("m").outcome("m").run("m"))).toEqual({});

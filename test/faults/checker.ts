@@ -43,7 +43,7 @@ export interface Findings {
   readonly corrupt: readonly Finding[];
   readonly repeats: Repeats;
   readonly outOfOrder: readonly OrderViolation[];
-  /** Dead-lettered alone, though its handler would have succeeded; or handled, though it always fails. */
+  /** Dead-lettered alone, though its handler would have succeeded; handled, though it always fails; or dead-lettered for another reason than its own. */
   readonly misjudged: readonly Finding[];
   /** "refused" was said, which promises that it is not stored, and it arrived. */
   readonly falseRefusals: readonly Finding[];
@@ -196,6 +196,8 @@ function findMisjudged(message: MessageHistory): Finding[] {
       found.push({ id: message.id, endpoint, text: "it always fails, but it was handled" });
     } else if (attempt.expect === "handled" && letter && !handled) {
       found.push({ id: message.id, endpoint, text: `innocent, but dead-lettered as "${letter.reason}"` });
+    } else if (attempt.reason !== undefined && letter && letter.reason !== attempt.reason) {
+      found.push({ id: message.id, endpoint, text: `dead-lettered as "${letter.reason}", it should be "${attempt.reason}"` });
     }
   }
   return found;

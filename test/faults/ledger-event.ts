@@ -19,6 +19,8 @@ export interface Attempt {
   readonly checksum: string;
   /** What the message is made to become at every endpoint. */
   readonly expect: "handled" | "dead-lettered";
+  /** Of a dead letter: the reason that it must have. */
+  readonly reason?: string;
   /** Those that must get it. */
   readonly endpoints: readonly string[];
   /** The message whose handler published this one: it must arrive when that one was handled. */

@@ -1,0 +1,168 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Random } from "../support/random.js";
+import { controlNamed } from "./controls/index.js";
+import { drainDeadLetters, noteDepths, untilQuiet } from "./drain.js";
+import type { FaultKind, Scene } from "./kinds/fault-kind.js";
+import { Ledger } from "./ledger.js";
+import type { LedgerEntry } from "./ledger-event.js";
+import { mixNamed } from "./mixes.js";
+import { Nemesis } from "./nemesis.js";
+import { ServiceNetwork } from "./network.js";
+import type { ServiceConfig } from "./protocol.js";
+import type { RunOptions } from "./run-options.js";
+import { type SupervisedService, Supervisor } from "./supervisor.js";
+import type { BrokerUnderTest } from "./transports/transport.js";
+
+const OUTSTANDING = 50;
+const KEYS = 20;
+const CONCURRENCY = 8;
+const PREFETCH = 16;
+/** Long enough that the first tenth of a run is past the warm-up. */
+const WARM_UP_MS = 3_000;
+
+/** One run: services around a broker, faults, the drain. Afterwards `folder` holds everything that is to be known. */
+export class FaultRun {
+  readonly folder: string;
+  readonly #options: RunOptions;
+  readonly #broker: BrokerUnderTest;
+  readonly #ledger: Ledger;
+  readonly #random: Random;
+  readonly #networks = new Map<string, ServiceNetwork>();
+  readonly #stopped = new AbortController();
+  #supervisor: Supervisor | undefined;
+  #recoveriesMs: readonly number[] = [];
+
+  constructor(options: RunOptions, broker: BrokerUnderTest) {
+    this.#options = options;
+    this.#broker = broker;
+    this.#random = new Random(options.seed);
+    this.folder = mkdtempSync(join(tmpdir(), `faults-${options.seed}-`));
+    this.#ledger = new Ledger(this.folder, "runner");
+  }
+
+  get recoveriesMs(): readonly number[] {
+    return this.#recoveriesMs;
+  }
+
+  /** Ends the waiting, so that an interrupted run cleans up soon. */
+  interrupt(): void {
+    this.#stopped.abort();
+  }
+
+  async run(say: (line: string) => void): Promise<void> {
+    const note = (entry: LedgerEntry): void => this.#ledger.write(entry);
+    const supervisor = new Supervisor(await this.#configs(), note);
+    this.#supervisor = supervisor;
+    await supervisor.start();
+    await this.#wait(WARM_UP_MS);
+    const nemesis = new Nemesis({
+      kinds: this.#kinds(),
+      faults: this.#options.faults,
+      random: this.#random.fork(),
+      scene: this.#scene(supervisor),
+      note,
+      say,
+    });
+    await nemesis.run();
+    this.#recoveriesMs = nemesis.recoveriesMs;
+    await this.#wait(WARM_UP_MS);
+    await this.#finish(supervisor, say, note);
+  }
+
+  /** Everything that this run has started, but for the broker. */
+  async close(): Promise<void> {
+    await this.#supervisor?.stop();
+    await Promise.all([...this.#networks.values()].map((network) => network.close()));
+    this.#ledger.close();
+  }
+
+  deleteFolder(): void {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  async #finish(supervisor: Supervisor, say: (line: string) => void, note: (entry: LedgerEntry) => void): Promise<void> {
+    say("draining");
+    await this.#broker.mend();
+    for (const network of this.#networks.values()) await network.heal();
+    await supervisor.stop(supervisor.publishers);
+    if (!(await untilQuiet(this.#broker, supervisor))) note({ event: "trouble", text: "the queues did not become empty" });
+    await supervisor.stop(supervisor.consumers);
+    if (this.#full) await drainDeadLetters(this.#broker.transportThrough(this.#broker.addresses.map(({ port }) => port)), note);
+    await noteDepths(this.#broker, note);
+  }
+
+  get #full(): boolean {
+    return this.#options.client === "trolleybus" && this.#options.control === undefined;
+  }
+
+  async #configs(): Promise<readonly ServiceConfig[]> {
+    const { publishers, consumers } = this.#options;
+    const names = [
+      ...Array.from({ length: consumers }, (_, i) => ({ role: "consumer" as const, name: `consumer-${i + 1}` })),
+      ...Array.from({ length: publishers }, (_, i) => ({ role: "publisher" as const, name: `publisher-${i + 1}` })),
+    ];
+    return await Promise.all(names.map((each) => this.#config(each)));
+  }
+
+  async #config({ role, name }: Pick<ServiceConfig, "role" | "name">): Promise<ServiceConfig> {
+    const { client, control, store, seed, rate } = this.#options;
+    const network = await ServiceNetwork.open(this.#broker.addresses, this.#random.integer(1, 1_000_000));
+    this.#networks.set(name, network);
+    return {
+      role,
+      name,
+      folder: this.folder,
+      client,
+      control,
+      store,
+      transport: this.#broker.transportThrough(network.ports),
+      seed,
+      rate,
+      outstanding: OUTSTANDING,
+      keys: KEYS,
+      concurrency: CONCURRENCY,
+      prefetch: PREFETCH,
+      workload: this.#full ? "full" : "plain",
+    };
+  }
+
+  #kinds(): readonly FaultKind[] {
+    const { control, mix } = this.#options;
+    const only = this.#options.only ?? (control === undefined ? "" : controlNamed(control).only);
+    const kinds = mixNamed(mix, this.#broker).filter(({ kind }) => kind.includes(only));
+    if (kinds.length === 0) throw new Error(`no fault is named like "${only}"`);
+    return kinds;
+  }
+
+  #scene(supervisor: Supervisor): Scene {
+    return {
+      random: this.#random.fork(),
+      supervisor,
+      networkOf: (service) => this.#networkOf(service),
+      wait: (ms) => this.#wait(ms),
+      whileEmpty: async (work) => {
+        for (const publisher of supervisor.publishers) publisher.send({ command: "pause" });
+        try {
+          await sleep(1_000);
+          if (!(await untilQuiet(this.#broker, supervisor))) throw new Error("the queues did not become empty");
+          await work();
+        } finally {
+          for (const publisher of supervisor.publishers) publisher.send({ command: "resume" });
+        }
+      },
+    };
+  }
+
+  #networkOf(service: SupervisedService): ServiceNetwork {
+    const network = this.#networks.get(service.name);
+    if (!network) throw new Error(`${service.name} has no network`);
+    return network;
+  }
+
+  async #wait(ms: number): Promise<void> {
+    await sleep(ms, undefined, { signal: this.#stopped.signal }).catch(() => {});
+  }
+}

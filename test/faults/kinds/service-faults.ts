@@ -1,0 +1,106 @@
+import type { FaultKind, Scene } from "./fault-kind.js";
+
+/** A poison message is through when nobody has died of it for so long: the restart, and the time until it is tried alone. */
+const POISON_QUIET_MS = 8_000;
+const POISON_LIMIT_MS = 120_000;
+
+/** Our own processes: killed, frozen, stopped, and killed by what they read. */
+export const serviceFaults: readonly FaultKind[] = [
+  {
+    kind: "service: consumer killed in the middle of its handlers",
+    group: "service",
+    weight: 3,
+    async inject({ random, supervisor }) {
+      const target = random.pick(supervisor.consumers);
+      const { running } = target.status;
+      await target.kill();
+      return { hits: [target.hit()], detail: `${target.name}, about ${running} handlers running` };
+    },
+  },
+  {
+    kind: "service: all consumers killed at once",
+    group: "service",
+    weight: 1,
+    async inject({ supervisor }) {
+      await Promise.all(supervisor.consumers.map((service) => service.kill()));
+      return { hits: supervisor.consumers.map((service) => service.hit()) };
+    },
+  },
+  {
+    kind: "service: publisher killed",
+    group: "service",
+    weight: 1,
+    async inject({ random, supervisor }) {
+      const target = random.pick(supervisor.publishers);
+      await target.kill();
+      return { hits: [target.hit()], detail: target.name };
+    },
+  },
+  {
+    kind: "service: frozen",
+    group: "service",
+    weight: 2,
+    async inject({ random, supervisor, wait }) {
+      const target = random.pick(supervisor.services);
+      const ms = random.pick([1_000, 5_000, 15_000]);
+      target.freeze();
+      await wait(ms);
+      target.thaw();
+      return { hits: [target.hit()], detail: `${target.name} for ${ms} ms` };
+    },
+  },
+  {
+    kind: "service: stopped politely and started",
+    group: "service",
+    weight: 2,
+    async inject({ random, supervisor }) {
+      const target = random.pick(supervisor.services);
+      await target.restartPolitely();
+      return { hits: [target.hit()], detail: target.name };
+    },
+  },
+  {
+    kind: "service: connections closed, then a consumer killed",
+    group: "service",
+    weight: 1,
+    async inject({ random, supervisor, networkOf, wait }) {
+      const target = random.pick(supervisor.consumers);
+      const network = networkOf(target);
+      await network.apply({ type: "reset" });
+      await wait(50);
+      await network.heal();
+      await wait(random.integer(300, 1_500));
+      await target.kill();
+      return { hits: [target.hit(2)], detail: target.name };
+    },
+  },
+  poison("service: killed by a poison message", "exit"),
+  poison("service: out of memory by a poison message", "out-of-memory"),
+];
+
+/** The deaths are faults of their own, which the supervisor writes down; the one that sends the message is hit by nothing. */
+function poison(kind: string, how: "exit" | "out-of-memory"): FaultKind {
+  return {
+    kind,
+    group: "service",
+    weight: 0.5,
+    async inject(scene) {
+      const before = deaths(scene);
+      scene.random.pick(scene.supervisor.publishers).send({ command: "publish", how });
+      const deadline = performance.now() + POISON_LIMIT_MS;
+      let seen = before;
+      let quietSince = performance.now();
+      while (performance.now() < deadline && performance.now() - quietSince < POISON_QUIET_MS) {
+        await scene.wait(200);
+        if (deaths(scene) === seen) continue;
+        seen = deaths(scene);
+        quietSince = performance.now();
+      }
+      return { hits: [], detail: `${seen - before} deaths` };
+    },
+  };
+}
+
+function deaths({ supervisor }: Scene): number {
+  return supervisor.services.reduce((sum, service) => sum + service.deaths, 0);
+}

@@ -1,0 +1,94 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { inspect } from "node:util";
+import type { Random } from "../support/random.js";
+import type { FaultKind, Injected, Scene } from "./kinds/fault-kind.js";
+import { machineTime } from "./ledger.js";
+import type { LedgerEntry } from "./ledger-event.js";
+import type { Supervisor } from "./supervisor.js";
+
+/** After a fault everybody must get on again within this time, whatever waits the adapter had got into. */
+const RECOVERY_LIMIT_MS = 90_000;
+
+export interface NemesisOptions {
+  readonly kinds: readonly FaultKind[];
+  readonly faults: number;
+  readonly random: Random;
+  readonly scene: Scene;
+  readonly note: (entry: LedgerEntry) => void;
+  readonly say: (line: string) => void;
+}
+
+/** Breaks one thing after the other, by the seed's schedule, and sees that the services get on again after each. */
+export class Nemesis {
+  readonly #options: NemesisOptions;
+  readonly #recoveriesMs: number[] = [];
+
+  constructor(options: NemesisOptions) {
+    this.#options = options;
+  }
+
+  /** How long after the end of each fault it took until every service had got on, sorted. */
+  get recoveriesMs(): readonly number[] {
+    return [...this.#recoveriesMs].sort((a, b) => a - b);
+  }
+
+  async run(): Promise<void> {
+    const { faults, random, scene } = this.#options;
+    for (const [index, kind] of this.#schedule(faults).entries()) {
+      await scene.wait(random.integer(300, 2_000));
+      await this.#fault(index + 1, kind);
+    }
+  }
+
+  /** Each kind comes before any comes again, so that a short run too has all; then by weight. */
+  #schedule(faults: number): readonly FaultKind[] {
+    const { kinds, random } = this.#options;
+    const schedule: FaultKind[] = [];
+    for (const rest = [...kinds]; rest.length > 0; ) {
+      schedule.push(...rest.splice(random.integer(0, rest.length - 1), 1));
+    }
+    while (schedule.length < faults) schedule.push(random.pickWeighted(kinds, (kind) => kind.weight));
+    return schedule.slice(0, faults);
+  }
+
+  async #fault(fault: number, { kind, inject }: FaultKind): Promise<void> {
+    const { note, say, scene } = this.#options;
+    const from = machineTime();
+    let injected: Injected;
+    try {
+      injected = await inject(scene);
+    } catch (error) {
+      note({ event: "trouble", text: `fault ${fault}, ${kind}, could not be made or mended: ${inspect(error)}` });
+      injected = { hits: [], detail: "FAILED" };
+    }
+    const until = machineTime();
+    note({ event: "fault", fault, kind, from, until, ...injected });
+    const recoveredAfter = await this.#recovery(fault, kind);
+    say(
+      `${String(fault).padStart(4)}  ${((until - from) / 1_000).toFixed(1).padStart(5)} s, on again after ${(recoveredAfter / 1_000).toFixed(1)} s  ${kind}${injected.detail ? `: ${injected.detail}` : ""}`,
+    );
+  }
+
+  async #recovery(fault: number, kind: string): Promise<number> {
+    const { note, scene } = this.#options;
+    const begin = performance.now();
+    const laggards = await waitForProgress(scene.supervisor, RECOVERY_LIMIT_MS);
+    const took = performance.now() - begin;
+    this.#recoveriesMs.push(took);
+    if (laggards.length > 0) {
+      note({ event: "trouble", text: `${RECOVERY_LIMIT_MS} ms after fault ${fault}, ${kind}: no progress of ${laggards.join(", ")}` });
+    }
+    return took;
+  }
+}
+
+/** Resolves with the names of those that did not acknowledge or handle anything, within `limitMs`, since the call. */
+async function waitForProgress(supervisor: Supervisor, limitMs: number): Promise<readonly string[]> {
+  const before = supervisor.services.map((service) => service.progress);
+  const deadline = performance.now() + limitMs;
+  for (;;) {
+    const laggards = supervisor.services.filter((service, i) => service.progress <= (before[i] ?? 0));
+    if (laggards.length === 0 || performance.now() > deadline) return laggards.map((service) => service.name);
+    await sleep(100);
+  }
+}

@@ -1,0 +1,103 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { check, type Findings, holds, problems } from "./checker.js";
+import { controlNamed } from "./controls/index.js";
+import { FaultRun } from "./fault-run.js";
+import { readLedgers } from "./ledger.js";
+import { ORDERED } from "./messages.js";
+import { stories, table, verdict } from "./report.js";
+import { parseRunOptions, type RunOptions, USAGE } from "./run-options.js";
+import { transportNamed } from "./transports/index.js";
+import type { BrokerUnderTest } from "./transports/transport.js";
+
+const EXIT = { holds: 0, fails: 1, usage: 2, unavailable: 3 } as const;
+
+process.exitCode = await main();
+
+async function main(): Promise<number> {
+  let options: RunOptions;
+  try {
+    options = parseRunOptions(process.argv.slice(2));
+    if (options.control !== undefined) controlNamed(options.control);
+    transportNamed(options.transport);
+  } catch (error) {
+    console.error(`${(error as Error).message}\n\n${USAGE}`);
+    return EXIT.usage;
+  }
+  const transport = transportNamed(options.transport);
+  let broker: BrokerUnderTest;
+  try {
+    broker = await transport.start(options.broker ?? transport.brokers[0] ?? "");
+  } catch (error) {
+    console.error((error as Error).message);
+    return (error as Error).name === "BrokerUnavailable" ? EXIT.unavailable : EXIT.fails;
+  }
+  try {
+    return await runAgainst(broker, options);
+  } finally {
+    await broker.close();
+  }
+}
+
+async function runAgainst(broker: BrokerUnderTest, options: RunOptions): Promise<number> {
+  printHead(broker, options);
+  const run = new FaultRun(options, broker);
+  const interrupt = (): void => run.interrupt();
+  process.once("SIGINT", interrupt);
+  try {
+    await run.run((line) => console.log(line));
+  } finally {
+    await run.close();
+    process.off("SIGINT", interrupt);
+  }
+  const findings = await check(readLedgers(run.folder), { ordered: [ORDERED] });
+  console.log(`\n${table(findings)}`);
+  console.log(`  on again after a fault: median ${seconds(run.recoveriesMs, 0.5)}, longest ${seconds(run.recoveriesMs, 1)}\n`);
+  const good = holds(findings);
+  if (!good) console.log(`${await stories(findings, run.folder)}\n\nledgers and logs: ${run.folder}`);
+  else if (options.keep) console.log(`ledgers and logs: ${run.folder}`);
+  else run.deleteFolder();
+  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(summary(findings, broker, options, run), undefined, 2)}\n`);
+  console.log(verdict(findings, headline(options)));
+  return good ? EXIT.holds : EXIT.fails;
+}
+
+function headline({ transport, broker, client, store, control, mix, seed }: RunOptions): string {
+  const what = [transport, broker, client === "trolleybus" ? `store ${store}` : client, control && `control ${control}`, `mix ${mix}`];
+  return `${what.filter(Boolean).join(", ")}, seed ${seed}`;
+}
+
+function printHead(broker: BrokerUnderTest, options: RunOptions): void {
+  console.log(`faults: ${headline(options)}`);
+  for (const [name, value] of Object.entries({ ...broker.description, ...versions() })) console.log(`  ${name}: ${value}`);
+  console.log(`  services: ${options.consumers} consumers, ${options.publishers} publishers of ${options.rate} messages a second\n`);
+}
+
+function versions(): Record<string, string> {
+  const require = createRequire(import.meta.url);
+  const versionOf = (file: string): string => (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
+  return {
+    node: process.version,
+    trolleybus: versionOf(require.resolve("trolleybus/package.json")),
+    amqplib: versionOf(require.resolve("amqplib/package.json")),
+  };
+}
+
+function seconds(sortedMs: readonly number[], quantile: number): string {
+  const ms = sortedMs[Math.min(sortedMs.length - 1, Math.floor(sortedMs.length * quantile))];
+  return ms === undefined ? "-" : `${(ms / 1_000).toFixed(1)} s`;
+}
+
+function summary(findings: Findings, broker: BrokerUnderTest, options: RunOptions, run: FaultRun): object {
+  const { counts, repeats, ...lists } = findings;
+  return {
+    options,
+    versions: { ...broker.description, ...versions() },
+    holds: holds(findings),
+    problems: problems(findings),
+    counts,
+    repeats: { all: repeats.all.length, bound: repeats.bound, unexplained: repeats.unexplained.length },
+    recoveriesMs: run.recoveriesMs.map(Math.round),
+    ...lists,
+  };
+}

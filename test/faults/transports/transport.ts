@@ -1,0 +1,37 @@
+import type { FaultKind } from "../kinds/fault-kind.js";
+import type { BrokerAddress } from "../network.js";
+
+/** A broker that the suite may break: all that it must know about a transport. A new transport is a file beside this one and a line in index.ts. */
+export interface FaultTransport {
+  readonly name: string;
+  /** Servers, versions or shapes of it that can be had; the first is the default. */
+  readonly brokers: readonly string[];
+  /** Starts a broker of the suite's own, with no data. */
+  start(broker: string): Promise<BrokerUnderTest>;
+}
+
+export interface BrokerUnderTest {
+  /** Versions, and the settings on which durability depends, for the head of the report. */
+  readonly description: Readonly<Record<string, string>>;
+  /** Where it takes clients, or each of its nodes; the suite puts a proxy before each. */
+  readonly addresses: readonly BrokerAddress[];
+  /** The `transport` option of a service that reaches the broker through these ports, one for each address. */
+  transportThrough(ports: readonly number[]): unknown;
+  /** The ways in which this broker can be broken. */
+  readonly kinds: readonly FaultKind[];
+  /** What waits in every queue that belongs to the suite. The figures may be `depthsAgeMs` old. */
+  depths(): Promise<readonly QueueState[]>;
+  readonly depthsAgeMs: number;
+  /** Undoes what an interrupted fault may have left behind: everything runs, nothing is refused. */
+  mend(): Promise<void>;
+  /** Stops it and deletes its data. */
+  close(): Promise<void>;
+}
+
+export interface QueueState {
+  readonly queue: string;
+  /** Waiting or delivered, but not settled. */
+  readonly messages: number;
+  /** Nobody empties it while the run lasts. */
+  readonly deadLetters: boolean;
+}
