@@ -20,6 +20,9 @@ const OUTSTANDING = 50;
 const KEYS = 20;
 const CONCURRENCY = 8;
 const PREFETCH = 16;
+const WORK_MS = 15;
+/** Slow enough for a backlog: what a control loses is what waits. */
+const CONTROL_WORK_MS = 200;
 /** Long enough that the first tenth of a run is past the warm-up. */
 const WARM_UP_MS = 3_000;
 
@@ -125,6 +128,7 @@ export class FaultRun {
       keys: KEYS,
       concurrency: CONCURRENCY,
       prefetch: PREFETCH,
+      workMs: control === undefined ? WORK_MS : CONTROL_WORK_MS,
       workload: this.#full ? "full" : "plain",
     };
   }

@@ -19,6 +19,8 @@ export interface ServiceConfig {
   /** Consumers, for each endpoint. */
   readonly concurrency: number;
   readonly prefetch: number;
+  /** Most of what a handler works, in milliseconds; one in fifty works much longer. */
+  readonly workMs: number;
   /** "plain": tasks that succeed, as any client library can do; "full": retries, dead letters, commands, keys and echoes too. */
   readonly workload: "plain" | "full";
 }

@@ -104,8 +104,9 @@ class Publishing {
   /** Two endpoints get the message of a key, and both would echo it: so those have no echoes. */
   #plan({ echoes }: { readonly echoes: boolean }): Plan {
     const random = this.#random;
-    const ms = random.chance(0.02) ? random.integer(100, 500) : random.integer(0, 15);
-    if (this.#service.config.workload === "plain") return { kind: "work", ms };
+    const { workload, workMs } = this.#service.config;
+    const ms = random.chance(0.02) ? random.integer(100, 500) : random.integer(0, workMs);
+    if (workload === "plain") return { kind: "work", ms };
     return random
       .pickWeighted<{ readonly weight: number; readonly plan: () => Plan }>(
         [

@@ -28,7 +28,7 @@ export const USAGE = `npm run faults -- [options]
   --mix NAME         all, broker, network, service, poison (see docs/faults.md)         (all)
   --only TEXT        only faults whose name contains it
   --control NAME     make a mistake on purpose; the run must fail (see docs/faults.md)
-  --publishers N, --consumers N, --rate MESSAGES_PER_SECOND of each publisher           (2, 3, 40)
+  --publishers N, --consumers N, --rate MESSAGES_PER_SECOND of each publisher   (2, 3, 40; 150 with --control)
   --json FILE        the figures, for a program
   --keep             keep the ledgers and logs of a good run too (those of a bad one are always kept)
 
@@ -51,7 +51,7 @@ export function parseRunOptions(args: readonly string[]): RunOptions {
       faults: { type: "string" },
       publishers: { type: "string", default: "2" },
       consumers: { type: "string", default: "3" },
-      rate: { type: "string", default: "40" },
+      rate: { type: "string" },
       json: { type: "string" },
       keep: { type: "boolean", default: false },
     },
@@ -68,7 +68,7 @@ export function parseRunOptions(args: readonly string[]): RunOptions {
     faults: number("faults", values.faults ?? "20", 0),
     publishers: number("publishers", values.publishers, 1),
     consumers: number("consumers", values.consumers, 1),
-    rate: number("rate", values.rate, 1),
+    rate: number("rate", values.rate ?? (values.control === undefined ? "40" : "150"), 1),
     json: values.json,
     keep: values.keep,
   };

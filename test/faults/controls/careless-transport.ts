@@ -210,7 +210,7 @@ class CarelessDelivery implements Delivery {
   }
 
   get properties(): Delivery["properties"] {
-    const { messageId, type, contentType, correlationId } = this.#message.properties as Record<string, string>;
+    const { messageId, type, contentType, correlationId } = this.#message.properties;
     return Object.fromEntries(
       Object.entries({ messageId, messageType: type, contentType, correlationId }).filter(([, value]) => value !== undefined),
     );

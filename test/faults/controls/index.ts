@@ -16,7 +16,7 @@ export const CONTROLS: Readonly<Record<string, Control>> = {
   careful: { red: "nothing", only: "broker: killed and started", options: careless({}) },
   "not-persistent": { red: "lost", only: "broker: killed and started", options: careless({ transient: true }) },
   "acknowledge-first": { red: "lost", only: "consumer killed", options: careless({ acknowledgeFirst: true }) },
-  "no-confirms": { red: "lost", only: "broker: killed and started", options: careless({ noConfirms: true }) },
+  "no-confirms": { red: "lost", only: "network: black hole", options: careless({ noConfirms: true }) },
   "stale-tags": { red: "lost", only: "connections closed, then a consumer killed", options: careless({ staleTags: true }) },
   "no-deduplication": { red: "repeats", only: "latency", options: () => ({ deduplication: false }) },
 };
