@@ -1,12 +1,14 @@
 import type { Logger } from "../contracts/logger.js";
 import type { Lease } from "../contracts/store.js";
 import { CLAIM_LEASE_MS } from "../options/defaults.js";
+import type { IncomingMessage } from "../pipeline/incoming-message.js";
 import { describeError } from "../retry/describe-error.js";
 
-/** A claim under way, and how to end its run. */
+/** A claim under way, and who ends its run when it is lost. */
 export interface KeptLease {
   readonly lease: Lease;
-  readonly lost: () => void;
+  readonly message: IncomingMessage;
+  readonly endpoint: { claimLost(message: IncomingMessage): void };
 }
 
 /** Renews the claims of all runs under way, every third of their lease, with one timer for all of them. */
@@ -41,7 +43,7 @@ export class LeaseKeeper {
 
   async #renew(kept: KeptLease): Promise<void> {
     try {
-      if (!(await kept.lease.renew(CLAIM_LEASE_MS)) && this.#kept.delete(kept)) kept.lost();
+      if (!(await kept.lease.renew(CLAIM_LEASE_MS)) && this.#kept.delete(kept)) kept.endpoint.claimLost(kept.message);
     } catch (error) {
       // The next round tries again; two of the three that a lease lasts may fail.
       this.#logger.warn(`A claim could not be renewed: ${describeError(error).message}`);

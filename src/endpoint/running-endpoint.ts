@@ -103,9 +103,11 @@ export class RunningEndpoint implements EndpointContext, DeliverySink {
 
   /** Takes no new work; resolves when what is in flight has ended. */
   async drain(): Promise<void> {
+    // First, for what is given back while more may come would come straight back.
+    const stopped = this.#receiver?.stop();
     this.#closing.abort();
     this.turns.close();
-    await this.#receiver?.stop();
+    await stopped;
     if (this.#inFlight > 0) await new Promise<void>((resolve) => (this.#whenIdle = resolve));
   }
 

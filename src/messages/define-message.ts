@@ -2,6 +2,7 @@ import type { DefinedMessageClass } from "../contracts/defined-message-class.js"
 import type { InputOf, OutputOf, Schema, SchemaIssue } from "../contracts/schema.js";
 import type { WireSafeSchema } from "../contracts/wire-safe.js";
 import { InvalidMessageError, TrolleybusError } from "../errors.js";
+import { abandon } from "../util/abandon.js";
 import { mistakeInMessageType } from "../util/names.js";
 import { encodeJson } from "../wire/safe-json.js";
 import { copyProperties } from "./copy-properties.js";
@@ -65,7 +66,7 @@ function validate(messageType: string, schema: Schema, data: unknown): object {
     throw new InvalidMessageError(`The schema of "${messageType}" threw: ${reason}`, { cause: error, issues: [] });
   }
   if (result instanceof Promise || "then" in result) {
-    Promise.resolve(result).catch(() => undefined);
+    abandon(result);
     throw new InvalidMessageError(
       `The schema of "${messageType}" is asynchronous, and a constructor cannot wait: check what needs I/O in the consumer.`,
       { cause: undefined, issues: [] },

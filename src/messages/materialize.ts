@@ -1,5 +1,6 @@
 import type { MessageClass } from "../contracts/message-class.js";
 import { InvalidMessageError } from "../errors.js";
+import { abandon } from "../util/abandon.js";
 import { copyProperties } from "./copy-properties.js";
 
 /**
@@ -34,7 +35,7 @@ function fromWire(messageClass: MessageClass, data: unknown): object {
   if (typeof message === "object" && message !== null && typeof (message as { readonly then?: unknown }).then !== "function")
     return message;
   const isPromise = typeof message === "object" && message !== null;
-  if (isPromise) Promise.resolve(message).catch(() => undefined);
+  if (isPromise) abandon(message);
   const kind = isPromise ? "a promise; it must be synchronous" : `${message === null ? "null" : typeof message}, not the message`;
   throw new InvalidMessageError(`fromWire of "${messageClass.messageType}" returned ${kind}.`, { cause: undefined, issues: [] });
 }

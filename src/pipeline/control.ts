@@ -15,8 +15,9 @@ export class BusyElsewhere extends Error {
 /** The store undid the run for a reason of its own: again, at no cost of an attempt. */
 export class RunAgain extends Error {}
 
-/** A run that failed for another reason than the consumer's throwing. */
+/** A run that failed, or never began, for another reason than the consumer's throwing. */
 export class RunFailure extends Error {
+  override readonly name = "RunFailure";
   readonly reason: FailureReason;
   constructor(reason: FailureReason, text: string, cause?: unknown) {
     super(text, { cause });

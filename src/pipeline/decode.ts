@@ -1,6 +1,7 @@
 import type { FailureReason } from "../contracts/dead-letters.js";
 import { failureHeaders } from "../retry/failure-headers.js";
 import { readFailureHistory } from "../retry/failure-history.js";
+import { RunFailure } from "./control.js";
 import type { EndpointContext } from "./endpoint-context.js";
 import type { IncomingMessage, PipelineStep } from "./incoming-message.js";
 
@@ -39,7 +40,7 @@ function giveUp(endpoint: EndpointContext, message: IncomingMessage, reason: Fai
   const { delivery } = message;
   const failure = failureHeaders({
     reason,
-    error: typeof error === "string" ? new GivenUp(error) : error,
+    error: typeof error === "string" ? new RunFailure(reason, error) : error,
     history: readFailureHistory(delivery.headers),
     endpoint: endpoint.name,
     source: delivery.source,
@@ -47,8 +48,4 @@ function giveUp(endpoint: EndpointContext, message: IncomingMessage, reason: Fai
   });
   message.settlement = { as: "dead-letter", failure };
   return Promise.resolve();
-}
-
-class GivenUp extends Error {
-  override readonly name = "GivenUp";
 }

@@ -51,7 +51,7 @@ export function deduplicate(endpoint: EndpointContext, windowMs: number): Pipeli
     next: (message: IncomingMessage) => Promise<void>,
   ): Promise<void> {
     message.transaction = lease.transaction;
-    const kept = { lease, lost: () => endpoint.claimLost(message) };
+    const kept = { lease, message, endpoint };
     leases.keep(kept);
     try {
       await next(message);
