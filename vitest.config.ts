@@ -56,6 +56,7 @@ export default defineConfig({
         test: {
           name: "package",
           include: ["test/package.test.ts"],
+          globalSetup: ["test/support/global-setup.ts"],
           fileParallelism: false,
           sequence: { groupOrder: 2 },
           testTimeout: 180_000,

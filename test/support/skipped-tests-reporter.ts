@@ -1,3 +1,4 @@
+import { relative } from "node:path";
 import type { Reporter, TestCase, TestModule } from "vitest/node";
 import { MISSING_BROKER } from "./skip-reasons.js";
 
@@ -21,7 +22,7 @@ function summary(counts: ReadonlyMap<string, number>): string {
   return ["Skipped:", ...lines].join("\n");
 }
 
-/** The note of `context.skip(note)`, else the missing broker of a block around the test, else the test's own name. */
+/** The note of `context.skip(note)`, else the missing broker of a block around the test, else where and how it was skipped. */
 function reasonOf(test: TestCase): string {
   const result = test.result();
   if (result.state === "skipped" && result.note) return result.note;
@@ -29,5 +30,6 @@ function reasonOf(test: TestCase): string {
     const at = parent.name.indexOf(MISSING_BROKER);
     if (at !== -1) return parent.name.slice(at + MISSING_BROKER.length).replace(/\]$/, "");
   }
-  return `marked as skipped in ${test.module.moduleId}: ${test.fullName}`;
+  const file = relative(process.cwd(), test.module.moduleId);
+  return test.options.mode === "skip" ? `marked as skipped in ${file}: ${test.fullName}` : `not reached in ${file}, where a set-up failed`;
 }
