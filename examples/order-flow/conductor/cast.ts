@@ -8,7 +8,7 @@ import type { Settings } from "../settings.js";
 
 export interface Counts {
   handled: number;
-  retried: number;
+  "retried later": number;
   "dead-lettered": number;
   duplicates: number;
 }
@@ -57,7 +57,12 @@ export class Cast {
     const { body } = await call("GET", `${this.url(name)}/health`, undefined, ONCE);
     const counts = (body as Health).endpoints[0]?.counts;
     if (!counts) throw new Error(`${name} has no endpoint in its health: ${JSON.stringify(body)}`);
-    return { handled: counts.handled, retried: counts.retried, "dead-lettered": counts.deadLettered, duplicates: counts.duplicates };
+    return {
+      handled: counts.handled,
+      "retried later": counts.retried,
+      "dead-lettered": counts.deadLettered,
+      duplicates: counts.duplicates,
+    };
   }
 
   async deadLetter(name: ServiceName, messageId: string): Promise<DeadLetterSummary | undefined> {
@@ -77,7 +82,7 @@ export class Cast {
   }
 
   #add(name: ServiceName, counts: Counts): void {
-    const sum = this.counts.get(name) ?? { handled: 0, retried: 0, "dead-lettered": 0, duplicates: 0 };
+    const sum = this.counts.get(name) ?? { handled: 0, "retried later": 0, "dead-lettered": 0, duplicates: 0 };
     for (const key of Object.keys(sum) as (keyof Counts)[]) sum[key] += counts[key];
     this.counts.set(name, sum);
   }

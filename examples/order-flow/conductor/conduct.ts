@@ -57,7 +57,7 @@ export async function conduct({ bus, startHosted, write, paint }: ConductOptions
   checks.that("Every service stopped cleanly", troubles.length === 0, troubles.join("; ") || `${running} services`);
   await world.close();
 
-  story.text(`\n${paint(" What was counted", "bold")}\n\n${countsTable(cast.counts, paint)}`);
+  if (cast.counts.size > 0) story.text(`\n${paint(" What was counted", "bold")}\n\n${countsTable(cast.counts, paint)}`);
   story.text(`\n${paint(" What was expected, and seen", "bold")}\n\n${checksTable(checks.all, paint)}`);
   if (checks.failed.length > 0 && journal.log.length > 0)
     story.text(`\n${paint(" The services' logs", "bold")}\n\n${journal.log.join("\n")}`);

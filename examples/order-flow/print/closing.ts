@@ -7,7 +7,7 @@ const FLOW: readonly ServiceName[] = ["orders", "shipping", "email", "analytics"
 
 /** What each service counted, as its `health()` said it. */
 export function countsTable(counts: ReadonlyMap<ServiceName, Counts>, paint: Paint): string {
-  const columns = ["handled", "retried", "dead-lettered", "duplicates"] as const;
+  const columns = ["handled", "retried later", "dead-lettered", "duplicates"] as const;
   const rows = FLOW.flatMap((name) => {
     const count = counts.get(name);
     return count ? `    ${name.padEnd(11)}${columns.map((column) => String(count[column]).padStart(column.length + 3)).join("")}` : [];

@@ -40,8 +40,11 @@ export function tellFailures({ tell }: Reporter): IncomingStep {
       await next();
     } catch (error) {
       const orderId = "orderId" in message ? String(message.orderId) : "";
-      tell({ subject: message.constructor.name, orderId, text: `attempt ${attempt} failed: ${String(error)}`, mood: "bad" });
+      tell({ subject: message.constructor.name, orderId, text: `attempt ${attempt} failed: ${reasonOf(error)}`, mood: "bad" });
       throw error;
     }
   };
 }
+
+/** The name of an error is worth telling when it says more than "Error". */
+const reasonOf = (error: unknown): string => (error instanceof Error && error.name === "Error" ? error.message : String(error));
