@@ -8,6 +8,9 @@ import { startInProcess } from "./hosting/in-process.js";
 import { paintFor } from "./print/paint.js";
 import { busSettings } from "./settings.js";
 
+// Whoever read this has gone (`npm start | head`).
+process.stdout.once("error", () => process.exit(1));
+
 process.exitCode = await conduct({
   bus: busSettings,
   startHosted: busSettings.transport.startsWith("memory:") ? startInProcess : startInChildProcess,

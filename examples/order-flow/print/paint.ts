@@ -9,7 +9,6 @@ const CODES = {
   blue: "34",
   magenta: "35",
   cyan: "36",
-  white: "37",
 } as const;
 
 export type Colour = keyof typeof CODES;

@@ -5,13 +5,13 @@ import type { Colour, Paint } from "./paint.js";
 export type Speaker = "customer" | "gateway" | "orders" | "shipping" | "email" | "analytics" | "operator";
 
 const COLOURS: Readonly<Record<Speaker, Colour>> = {
-  customer: "white",
+  customer: "bold",
   gateway: "blue",
   orders: "cyan",
   shipping: "yellow",
   email: "magenta",
   analytics: "green",
-  operator: "white",
+  operator: "bold",
 };
 const MOODS = { good: "✔", bad: "✘" } as const;
 
