@@ -1,0 +1,34 @@
+// Prints "N passed, N failed, N skipped" over all test reports of a run, as its last line, and fails when something failed.
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+
+const [folder] = process.argv.slice(2);
+if (!folder) throw new Error("usage: node .ci/summary.mjs FOLDER");
+
+const failedCommands = existsSync(join(folder, "failed-commands"))
+  ? readFileSync(join(folder, "failed-commands"), "utf8").trim().split("\n")
+  : [];
+const reports = readdirSync(folder).filter((name) => name.endsWith(".json"));
+const total = { passed: 0, failed: 0, skipped: 0 };
+/** Tests that were skipped since their broker is missing. @type {string[]} */
+const withoutBroker = [];
+
+for (const name of reports) {
+  const report = JSON.parse(readFileSync(join(folder, name), "utf8"));
+  total.passed += report.numPassedTests;
+  total.failed += report.numFailedTests;
+  total.skipped += report.numPendingTests + report.numTodoTests;
+  for (const { assertionResults } of report.testResults) {
+    for (const { fullName, status } of assertionResults)
+      if (status !== "passed" && status !== "failed" && fullName.includes("needs a broker: ")) withoutBroker.push(fullName);
+  }
+}
+// A command that failed without a failed test (the linter, a crash, the example) must not hide behind a green count.
+if (failedCommands.length > 0 && total.failed === 0) total.failed = failedCommands.length;
+
+console.log();
+for (const command of failedCommands) console.log(`failed: ${command}`);
+if (withoutBroker.length > 0) console.log(`${withoutBroker.length} tests had no broker, the first: ${withoutBroker[0]}`);
+if (reports.length === 0) console.log("no test ran");
+console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
+process.exitCode = total.failed > 0 || withoutBroker.length > 0 || reports.length === 0 ? 1 : 0;
