@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import type { ConsumerOf } from "./consumer.js";
 import type { DeadLetters } from "./dead-letters.js";
 import type { Duration } from "./duration.js";

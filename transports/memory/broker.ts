@@ -33,9 +33,9 @@ export class Broker {
  */
 export class Namespace {
   /** Event type to the queues of the endpoints that have subscribed. */
-  readonly subscriptions = new Map<string, EndpointQueue[]>();
+  readonly subscriptions: Map<string, EndpointQueue[]> = new Map();
   /** Endpoint to its queue. */
-  readonly queues = new Map<string, EndpointQueue>();
+  readonly queues: Map<string, EndpointQueue> = new Map();
   readonly #prefix: string;
   readonly #maxQueueLength: number;
   readonly #delays: Delays;
