@@ -1,0 +1,62 @@
+import { readFile } from "node:fs/promises";
+import type * as Amqplib from "amqplib";
+import { RabbitMqError } from "./errors.js";
+
+/** What the adapter needs of amqplib. Only types of it are imported elsewhere: the package itself is loaded here, when a bus opens. */
+export type AmqpClient = Pick<typeof Amqplib, "connect">;
+
+/**
+ * The first version that fails loudly where older ones lose messages: header tables over 64 KiB (2.3.1), confirms after a
+ * channel has closed (2.2.1), frames without a bound (2.3.0).
+ */
+export const OLDEST_AMQPLIB = "2.3.1";
+
+/** @throws RabbitMqError "configuration" when amqplib is not installed or older than {@link OLDEST_AMQPLIB}. */
+export async function loadClient(): Promise<AmqpClient> {
+  let module: AmqpClient & { readonly default?: AmqpClient };
+  try {
+    module = await import("amqplib");
+  } catch (cause) {
+    throw new RabbitMqError(
+      "configuration",
+      "The RabbitMQ transport needs the package amqplib, which could not be loaded. Install it beside trolleybus: npm install amqplib",
+      { retryable: false, cause },
+    );
+  }
+  const version = await installedVersion();
+  if (version !== undefined && isOlder(version, OLDEST_AMQPLIB)) {
+    throw new RabbitMqError(
+      "configuration",
+      `The RabbitMQ transport needs amqplib ${OLDEST_AMQPLIB} or later and found ${version}: older versions report messages as confirmed that ` +
+        "may be lost. Update it: npm install amqplib@latest",
+      { retryable: false },
+    );
+  }
+  return module.default ?? module;
+}
+
+/** Whether version `a` comes before `b`; pre-releases count as their release. */
+export function isOlder(a: string, b: string): boolean {
+  const left = numbersOf(a);
+  const right = numbersOf(b);
+  for (let i = 0; i < 3; i++) {
+    const difference = (left[i] ?? 0) - (right[i] ?? 0);
+    if (difference !== 0) return difference < 0;
+  }
+  return false;
+}
+
+function numbersOf(version: string): number[] {
+  return (/^\d+(?:\.\d+){0,2}/.exec(version)?.[0] ?? "0").split(".").map(Number);
+}
+
+// `undefined` where the package has no folder of its own, as in a bundle: whoever bundled it chose the version.
+async function installedVersion(): Promise<string | undefined> {
+  try {
+    const manifest: unknown = JSON.parse(await readFile(new URL("./package.json", import.meta.resolve("amqplib")), "utf8"));
+    if (typeof manifest !== "object" || manifest === null || !("name" in manifest) || manifest.name !== "amqplib") return undefined;
+    return "version" in manifest && typeof manifest.version === "string" ? manifest.version : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,194 @@
+import type { Channel, GetMessage, Message } from "amqplib";
+import type { DeliverySink, EndpointPlan, FailureHeaders, Receiver } from "../../src/contracts/transport.js";
+import { backoffWithHalfJitter } from "../../src/util/backoff.js";
+import { delay } from "../../src/util/delay.js";
+import { CopyStore } from "./copy-store.js";
+import { type DeliveryHome, RabbitMqDelivery } from "./delivery.js";
+import { RabbitMqError, serverAnswer, textOf, unavailable } from "./errors.js";
+import { HeldDeliveries } from "./held-deliveries.js";
+import type { ReceiverEnvironment } from "./receiver.js";
+import { settledWithin, within } from "./time-limit.js";
+
+const REQUEST_TIMEOUT_MS = 30_000;
+const FIRST_WAIT_MS = 200;
+const LONGEST_WAIT_MS = 10_000;
+
+interface Session {
+  readonly channel: Channel;
+  readonly held: HeldDeliveries<RabbitMqDelivery>;
+}
+
+/**
+ * Visits what was in an endpoint's dead-letter queue at the call, oldest first, each letter once.
+ *
+ * Letters are fetched one by one (`basic.get`). One that is released is neither answered nor remembered: the channel holds it, and gives it
+ * back, in its place, when it closes. So a visit takes no memory here, whatever the length of the queue; the broker keeps a small
+ * entry for each. When the channel is lost, what it held is at the head of the queue again, and as many are passed over.
+ */
+export class DeadLetterReceiver implements Receiver {
+  readonly #environment: ReceiverEnvironment;
+  readonly #queue: string;
+  readonly #endpoint: EndpointPlan;
+  readonly #prefetch: number;
+  readonly #sink: DeliverySink;
+  readonly #home: DeliveryHome;
+  readonly #stopping = new AbortController();
+  #session: Session | undefined;
+  #toVisit = 0;
+  #visited = 0;
+  #completed = 0;
+  #inHand = 0;
+  #roomMade: (() => void) | undefined;
+  #visit: Promise<void> | undefined;
+
+  constructor(environment: ReceiverEnvironment, endpoint: EndpointPlan, prefetch: number, sink: DeliverySink) {
+    this.#environment = environment;
+    this.#endpoint = endpoint;
+    this.#queue = environment.names.deadLetterQueue(endpoint.name);
+    this.#prefetch = prefetch;
+    this.#sink = sink;
+    this.#home = this.#makeHome();
+  }
+
+  /** @throws RabbitMqError "topology" when there is no such queue, or it may not be read */
+  async start(): Promise<void> {
+    const session = await this.#openSession();
+    try {
+      const { messageCount } = await within(REQUEST_TIMEOUT_MS, session.channel.checkQueue(this.#queue), noAnswer);
+      this.#toVisit = messageCount;
+    } catch (error) {
+      const answer = serverAnswer(error);
+      if (!answer) throw unavailable(`The dead letters of "${this.#endpoint.name}" cannot be read now: ${textOf(error)}`, error);
+      throw new RabbitMqError(
+        "topology",
+        `The dead letters of "${this.#endpoint.name}" cannot be read: ${answer.text}. Start the endpoint once, or grant the right "read".`,
+        {
+          retryable: false,
+          cause: error,
+        },
+      );
+    }
+    this.#visit = this.#run(session);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    this.#makeRoom();
+    await this.#visit;
+  }
+
+  async close(deadline: number): Promise<void> {
+    await settledWithin(deadline - performance.now(), this.stop());
+    const session = this.#session;
+    this.#session = undefined;
+    if (!session) return;
+    session.held.flush();
+    session.held.lose();
+    await settledWithin(deadline - performance.now(), session.channel.close());
+  }
+
+  /** Never rejects. */
+  async #run(first: Session): Promise<void> {
+    let session: Session | undefined = first;
+    // Not before `receive` has resolved, so that the caller has the receiver when the first letter comes.
+    await new Promise((resolve) => setImmediate(resolve));
+    for (let attempt = 0; !this.#stopping.signal.aborted; attempt++) {
+      try {
+        session ??= await this.#openSession();
+        await this.#fetch(session);
+        break;
+      } catch (error) {
+        session?.held.lose();
+        session = undefined;
+        this.#environment.logger.warn(
+          `Reading the dead letters of "${this.#endpoint.name}" was interrupted: ${textOf(error)}. It goes on.`,
+        );
+        await delay(backoffWithHalfJitter(attempt, FIRST_WAIT_MS, LONGEST_WAIT_MS), this.#stopping.signal);
+      }
+    }
+    if (!this.#stopping.signal.aborted) this.#sink.exhausted();
+  }
+
+  async #fetch(session: Session): Promise<void> {
+    // On a second channel: what the first one held, kept or not yet decided about, has been visited.
+    for (let passed = this.#visited - this.#completed; passed > 0; passed--) {
+      if (!(await this.#get(session)) || this.#stopping.signal.aborted) return;
+    }
+    while (this.#visited < this.#toVisit) {
+      while (this.#inHand >= this.#prefetch && session.held.isOpen) await this.#room();
+      if (this.#stopping.signal.aborted) return;
+      const message = await this.#get(session);
+      if (!message) return;
+      this.#visited++;
+      const delivery = new RabbitMqDelivery(message, session.held, this.#home, "none");
+      if (this.#stopping.signal.aborted) return;
+      this.#inHand++;
+      this.#sink.deliver(delivery);
+    }
+  }
+
+  #get(session: Session): Promise<GetMessage | false> {
+    if (!session.held.isOpen) throw unavailable("the channel was closed");
+    return within(REQUEST_TIMEOUT_MS, session.channel.get(this.#queue), noAnswer);
+  }
+
+  #room(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#roomMade = resolve;
+    });
+  }
+
+  #makeRoom(): void {
+    this.#roomMade?.();
+    this.#roomMade = undefined;
+  }
+
+  async #openSession(): Promise<Session> {
+    const model = await this.#environment.connection.whenConnected();
+    const channel = await within(REQUEST_TIMEOUT_MS, model.createChannel(), noAnswer);
+    const session: Session = { channel, held: new HeldDeliveries(channel) };
+    channel.on("error", (error) => this.#environment.logger.debug(`The channel for dead letters was closed: ${textOf(error)}`));
+    channel.once("close", () => {
+      session.held.lose();
+      this.#inHand = 0;
+      this.#makeRoom();
+    });
+    this.#session = session;
+    return session;
+  }
+
+  #makeHome(): DeliveryHome {
+    const { sender, keeper } = this.#environment;
+    const copies = new CopyStore(sender, keeper, this.#endpoint.name);
+    const refuse = async (): Promise<never> => {
+      throw new RabbitMqError("configuration", "A dead letter has no delayed retry; it is completed, released or dead-lettered again.", {
+        retryable: false,
+      });
+    };
+    const decided = (): void => {
+      this.#inHand--;
+      this.#makeRoom();
+    };
+    return {
+      source: this.#queue,
+      isDeadLetter: true,
+      storeRetry: refuse,
+      storeDeadLetter: async (message: Message, failure: FailureHeaders) => {
+        await copies.store(message, this.#queue, failure);
+        return "stored";
+      },
+      release: (delivery) => {
+        delivery.held.keep(delivery.tag);
+        decided();
+      },
+      settled: () => {
+        this.#completed++;
+        decided();
+      },
+    };
+  }
+}
+
+function noAnswer(): Error {
+  return unavailable("RabbitMQ does not answer.");
+}

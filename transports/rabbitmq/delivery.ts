@@ -1,0 +1,139 @@
+import type { Message } from "amqplib";
+import type { Delivery, FailureHeaders, NativeProperties } from "../../src/contracts/transport.js";
+import type { HeldDeliveries, HeldDelivery } from "./held-deliveries.js";
+import { headersOf, propertiesOf } from "./mapping.js";
+
+/** What all deliveries of one queue share. */
+export interface DeliveryHome {
+  /** The queue's name in the broker. */
+  readonly source: string;
+  readonly isDeadLetter: boolean;
+  /** Stores a copy for later. @throws RabbitMqError when it was not stored, or no such delay was planned */
+  storeRetry(message: Message, delayMs: number, failure: FailureHeaders): Promise<void>;
+  /** Stores the dead letter. Resolves with "reject" when only the broker itself can carry the message. @throws RabbitMqError when it was not stored */
+  storeDeadLetter(message: Message, failure: FailureHeaders): Promise<"stored" | "reject">;
+  /** What `release` does with a delivery that is held: back to the queue now, or kept until the channel closes, when all go back in order. */
+  release(delivery: RabbitMqDelivery): void;
+  /** Called once when it is settled, not when it is lost. */
+  settled(delivery: RabbitMqDelivery): void;
+}
+
+/** Open: nothing asked yet. Busy: a copy is on its way. */
+type State = "open" | "busy" | "settled";
+
+/** One message, held on one channel. There is one for each message, so methods are on the prototype and everything else on demand. */
+export class RabbitMqDelivery implements Delivery, HeldDelivery {
+  readonly message: Message;
+  readonly held: HeldDeliveries<RabbitMqDelivery>;
+  readonly suspicion: Delivery["suspicion"];
+  readonly #home: DeliveryHome;
+  #state: State = "open";
+  #isLost = false;
+  #loss: AbortController | undefined;
+  #properties: Partial<NativeProperties> | undefined;
+  #headers: Readonly<Record<string, string>> | undefined;
+
+  constructor(message: Message, held: HeldDeliveries<RabbitMqDelivery>, home: DeliveryHome, suspicion: Delivery["suspicion"]) {
+    this.message = message;
+    this.held = held;
+    this.#home = home;
+    this.suspicion = suspicion;
+    held.add(message.fields.deliveryTag, this);
+  }
+
+  get tag(): number {
+    return this.message.fields.deliveryTag;
+  }
+
+  get body(): Uint8Array {
+    return this.message.content;
+  }
+
+  get properties(): Partial<NativeProperties> {
+    this.#properties ??= propertiesOf(this.message);
+    return this.#properties;
+  }
+
+  get headers(): Readonly<Record<string, string>> {
+    this.#headers ??= headersOf(this.message, this.#home.isDeadLetter);
+    return this.#headers;
+  }
+
+  get source(): string {
+    return this.#home.source;
+  }
+
+  get lost(): AbortSignal {
+    if (!this.#loss) {
+      this.#loss = new AbortController();
+      if (this.#isLost) this.#loss.abort();
+    }
+    return this.#loss.signal;
+  }
+
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
+  complete(): "settled" | "lost" {
+    this.#begin("complete");
+    return this.#end();
+  }
+
+  async retry(delayMs: number, failure: FailureHeaders): Promise<"settled" | "lost"> {
+    return this.#replaceBy("retry", () => this.#home.storeRetry(this.message, delayMs, failure));
+  }
+
+  async deadLetter(failure: FailureHeaders): Promise<"settled" | "lost"> {
+    return this.#replaceBy("deadLetter", () => this.#home.storeDeadLetter(this.message, failure));
+  }
+
+  async release(): Promise<"settled" | "lost"> {
+    this.#begin("release");
+    this.#state = "settled";
+    if (this.#isLost) return "lost";
+    this.#home.release(this);
+    return "settled";
+  }
+
+  lose(): void {
+    this.#isLost = true;
+  }
+
+  announceLoss(): void {
+    this.#loss?.abort();
+  }
+
+  /** The copy is stored before the original is answered; when it is not, the original is still held and open. */
+  async #replaceBy(verb: string, store: () => Promise<unknown>): Promise<"settled" | "lost"> {
+    this.#begin(verb);
+    if (this.#isLost) return this.#end();
+    let stored: unknown;
+    try {
+      stored = await store();
+    } catch (error) {
+      if (this.#isLost) return this.#end();
+      this.#state = "open";
+      throw error;
+    }
+    return this.#end(stored === "reject");
+  }
+
+  #begin(verb: string): void {
+    if (this.#state !== "open") {
+      throw new Error(
+        `${verb}() was called on a delivery of "${this.source}" that is settled already: exactly one verb may be called, once.`,
+      );
+    }
+    this.#state = "busy";
+  }
+
+  #end(reject = false): "settled" | "lost" {
+    this.#state = "settled";
+    if (this.#isLost) return "lost";
+    if (reject) this.held.reject(this.tag);
+    else this.held.settle(this.tag);
+    this.#home.settled(this);
+    return "settled";
+  }
+}

@@ -1,0 +1,87 @@
+import type { EndpointPlan, TopologyPlan } from "../../src/contracts/transport.js";
+import type { Names } from "./mapping.js";
+
+/** One queue as it has to be. The arguments are for ever: a changed one makes RabbitMQ refuse the queue (406). */
+export interface QueueSpec {
+  readonly name: string;
+  readonly arguments: Readonly<Record<string, string | number | boolean>>;
+}
+export interface BindingSpec {
+  readonly exchange: string;
+  readonly queue: string;
+}
+/** What has to be in the broker. All exchanges are durable and fanout, all queues durable quorum queues. */
+export interface BrokerTopology {
+  readonly exchanges: readonly string[];
+  readonly queues: readonly QueueSpec[];
+  readonly bindings: readonly BindingSpec[];
+  /** Taken away when they are there. */
+  readonly unbindings: readonly BindingSpec[];
+}
+
+/**
+ * Deliveries after which the broker itself dead-letters: only a net, far above what the bus needs to find a message that kills
+ * processes. Every lost connection counts as a delivery of all that was held.
+ */
+export const DELIVERY_LIMIT = 50;
+/**
+ * For queues where the limit must not bite, since looking at a dead letter counts as a delivery. Not `-1`, which is "none" on 4.x and
+ * "at once" on 3.10.
+ */
+export const NO_DELIVERY_LIMIT = 2_147_483_647;
+
+/** Names, types and arguments of everything that `plan` needs. */
+export function topologyOf(plan: TopologyPlan, names: Names): BrokerTopology {
+  const exchanges = new Set(plan.events.map((type) => names.exchange(type)));
+  const queues: QueueSpec[] = [];
+  const bindings: BindingSpec[] = [];
+  const unbindings: BindingSpec[] = [];
+  for (const endpoint of plan.endpoints) {
+    const queue = names.queue(endpoint.name);
+    queues.push(...queuesOf(endpoint, names));
+    for (const type of endpoint.subscribed) {
+      exchanges.add(names.exchange(type));
+      bindings.push({ exchange: names.exchange(type), queue });
+    }
+    for (const type of endpoint.unsubscribed) unbindings.push({ exchange: names.exchange(type), queue });
+  }
+  return { exchanges: [...exchanges], queues, bindings, unbindings };
+}
+
+/** The endpoint's own queue comes last: what it dead-letters to must be there before. */
+function queuesOf(endpoint: EndpointPlan, names: Names): readonly QueueSpec[] {
+  const { name, retryDelaysMs, order } = endpoint;
+  const queue = names.queue(name);
+  const deadLetterQueue = names.deadLetterQueue(name);
+  return [
+    { name: deadLetterQueue, arguments: { "x-queue-type": "quorum", "x-delivery-limit": NO_DELIVERY_LIMIT } },
+    {
+      name: names.suspectQueue(name),
+      arguments: { "x-queue-type": "quorum", "x-delivery-limit": NO_DELIVERY_LIMIT, ...deadLetteringTo(deadLetterQueue) },
+    },
+    // The delays of an ordered endpoint are waited for in the process, so that a message never leaves its place.
+    ...(order === "key" ? [] : retryDelaysMs).map((delayMs) => ({
+      name: names.retryQueue(name, delayMs),
+      arguments: { "x-queue-type": "quorum", "x-message-ttl": delayMs, ...deadLetteringTo(queue) },
+    })),
+    {
+      name: queue,
+      arguments: {
+        "x-queue-type": "quorum",
+        "x-delivery-limit": DELIVERY_LIMIT,
+        ...deadLetteringTo(deadLetterQueue),
+        ...(order === "key" ? { "x-single-active-consumer": true } : {}),
+      },
+    },
+  ];
+}
+
+// The broker's default, "at-most-once", drops what cannot be delivered; "at-least-once" works only together with "reject-publish".
+function deadLetteringTo(queue: string): Readonly<Record<string, string>> {
+  return {
+    "x-dead-letter-exchange": "",
+    "x-dead-letter-routing-key": queue,
+    "x-dead-letter-strategy": "at-least-once",
+    "x-overflow": "reject-publish",
+  };
+}
