@@ -1,7 +1,10 @@
 import { encodeJson } from "../wire/safe-json.js";
 
-/** A constructor that returns what it is given: it puts the private fields of a subclass on an object that exists already. */
-const Given = ((message: object): object => message) as unknown as new (message: object) => object;
+/** As a base class, which may return another object than it was called for, it puts a subclass's private fields on one that exists already. */
+function given(message: object): object {
+  return message;
+}
+const Given = given as unknown as new (message: object) => object;
 
 /**
  * What a message made from a schema was made from, kept on the message where nobody sees it: a private field costs a

@@ -46,9 +46,9 @@ export function encodeJson(data: unknown): string {
     throw notEncodable(data, error);
   }
   if (text === undefined) {
-    throw invalid(
-      `The message cannot be encoded: JSON.stringify gives nothing for ${data === undefined ? "undefined" : `a ${typeof data}`}.`,
-    );
+    const kind =
+      data === undefined ? "undefined" : typeof data === "object" ? "an object whose toJSON() gives nothing" : `a ${typeof data}`;
+    throw invalid(`The message cannot be encoded: JSON.stringify gives nothing for ${kind}.`);
   }
   if (text.length >= DEEP_TEXT_LENGTH && isTooDeep(text)) {
     throw invalid(`The message is nested deeper than ${MAX_JSON_DEPTH} levels, which no receiver reads.`);
