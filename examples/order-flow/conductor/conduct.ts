@@ -1,6 +1,6 @@
 import type { StartHosted } from "../hosting/host.js";
 import { now, type OnReport } from "../hosting/report.js";
-import { checksTable, countsTable } from "../print/closing.js";
+import { closing } from "../print/closing.js";
 import { opening } from "../print/opening.js";
 import type { Paint } from "../print/paint.js";
 import { Story } from "../print/story.js";
@@ -14,6 +14,7 @@ import { allGoesWell } from "./scenarios/all-goes-well.js";
 import { carrierOutOfOrder } from "./scenarios/carrier-out-of-order.js";
 import { deliveredTwice } from "./scenarios/delivered-twice.js";
 import { poison } from "./scenarios/poison.js";
+import type { Stage } from "./stage.js";
 
 const SCENARIOS = [allGoesWell, carrierOutOfOrder, poison, deliveredTwice];
 
@@ -41,31 +42,32 @@ export async function conduct({ bus, startHosted, write, paint }: ConductOptions
   try {
     const settings = await startAll(cast, bus, await world.open());
     story.text(opening(bus, cast.services, paint));
-    const stage = { settings, cast, world, journal, story, checks, customer: new Customer(cast.url("gateway"), story) };
-    for (const [index, { title, gloss, play }] of SCENARIOS.entries()) {
-      story.heading(index + 1, title, gloss, now());
-      await play(stage);
-      await story.settled();
-    }
+    await play({ settings, cast, world, journal, story, checks, customer: new Customer(cast.url("gateway"), story) });
   } catch (error) {
     await story.settled();
     checks.that("The flow was played to its end", false, error instanceof Error ? error.message : String(error));
   }
-
-  const running = cast.services.length;
-  const troubles = await cast.stopAll();
-  if (running > 0) checks.that("Every service stopped cleanly", troubles.length === 0, troubles.join("; ") || `${running} services`);
+  await stopAll(cast, checks);
   await world.close();
 
-  if (cast.counts.size > 0) story.text(`\n${paint(" What was counted", "bold")}\n\n${countsTable(cast.counts, paint)}`);
-  story.text(`\n${paint(" What was expected, and seen", "bold")}\n\n${checksTable(checks.all, paint)}`);
-  if (checks.failed.length > 0 && journal.log.length > 0)
-    story.text(`\n${paint(" The services' logs", "bold")}\n\n${journal.log.join("\n")}`);
   const seconds = ((now() - began) / 1000).toFixed(1);
-  const passed = checks.all.length - checks.failed.length;
-  const verdict = ` ${passed} of ${checks.all.length} as expected, in ${seconds} s`;
-  story.text(`\n${paint(verdict, "bold", checks.failed.length === 0 ? "green" : "red")}\n`);
+  story.text(closing({ counts: cast.counts, checks, log: journal.log, seconds }, paint));
   return checks.failed.length === 0 ? 0 : 1;
+}
+
+async function play(stage: Stage): Promise<void> {
+  for (const [index, scenario] of SCENARIOS.entries()) {
+    stage.story.heading(index + 1, scenario.title, scenario.gloss, now());
+    await scenario.play(stage);
+    await stage.story.settled();
+  }
+}
+
+async function stopAll(cast: Cast, checks: Checks): Promise<void> {
+  const running = cast.services.length;
+  if (running === 0) return;
+  const troubles = await cast.stopAll();
+  checks.that("Every service stopped cleanly", troubles.length === 0, troubles.join("; ") || `${running} services`);
 }
 
 async function startAll(cast: Cast, bus: BusSettings, outside: { carrier: string; mailbox: string }): Promise<Settings> {
