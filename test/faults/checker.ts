@@ -211,12 +211,12 @@ function findFalseRefusal(message: MessageHistory): Finding[] {
 }
 
 function memoryGrowth(history: History): MemoryGrowth[] {
-  const all = [...history.memory.values()].flat().map((sample) => sample.at);
-  const begin = all.reduce((least, at) => Math.min(least, at), Number.POSITIVE_INFINITY);
-  const end = all.reduce((most, at) => Math.max(most, at), Number.NEGATIVE_INFINITY);
-  const tenth = (end - begin) / 10;
   const growth: MemoryGrowth[] = [];
   for (const [process, samples] of history.memory) {
+    const times = samples.map((sample) => sample.at);
+    const begin = times.reduce((least, at) => Math.min(least, at), Number.POSITIVE_INFINITY);
+    const end = times.reduce((most, at) => Math.max(most, at), Number.NEGATIVE_INFINITY);
+    const tenth = (end - begin) / 10;
     const early = median(samples.filter((sample) => sample.at >= begin + tenth && sample.at <= begin + 2 * tenth));
     const late = median(samples.filter((sample) => sample.at >= end - tenth));
     if (early !== undefined && late !== undefined) growth.push({ process, earlyMegabytes: early, lateMegabytes: late });

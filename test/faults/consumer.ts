@@ -5,17 +5,6 @@ import { loadClient } from "./clients/index.js";
 import { AUDIT, checksum, Echo, expectation } from "./messages.js";
 import { runService, type Service } from "./service.js";
 
-/** A service that handles messages as their plans say, and writes down every run. */
-runService(async (service) => {
-  const work = new Work(service);
-  const module = await loadClient(service.config.client);
-  const client = await module.openConsumer(service.config, (delivery) => work.handle(delivery));
-  return {
-    status: () => ({ status: "running", acknowledged: 0, outstanding: 0, handled: work.handled, running: work.running }),
-    stop: () => client.stop(),
-  };
-});
-
 class Work {
   handled = 0;
   running = 0;
@@ -86,3 +75,14 @@ function die(how: "exit" | "out-of-memory"): never {
   const hoard: unknown[] = [];
   for (;;) hoard.push(Array.from({ length: 100_000 }, (_, i) => ({ i })));
 }
+
+/** A service that handles messages as their plans say, and writes down every run. */
+runService(async (service) => {
+  const work = new Work(service);
+  const module = await loadClient(service.config.client);
+  const client = await module.openConsumer(service.config, (delivery) => work.handle(delivery));
+  return {
+    status: () => ({ status: "running", acknowledged: 0, outstanding: 0, handled: work.handled, running: work.running }),
+    stop: () => client.stop(),
+  };
+});

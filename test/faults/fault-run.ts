@@ -50,7 +50,7 @@ export class FaultRun {
     return this.#recoveriesMs;
   }
 
-  /** Ends the waiting, so that an interrupted run cleans up soon. */
+  /** Ends the run at its next wait, by an error, so that it cleans up. */
   interrupt(): void {
     this.#stopped.abort();
   }
@@ -65,6 +65,7 @@ export class FaultRun {
       kinds: this.#kinds(),
       faults: this.#options.faults,
       random: this.#random.fork(),
+      signal: this.#stopped.signal,
       scene: this.#scene(supervisor),
       note,
       say,
@@ -167,6 +168,6 @@ export class FaultRun {
   }
 
   async #wait(ms: number): Promise<void> {
-    await sleep(ms, undefined, { signal: this.#stopped.signal }).catch(() => {});
+    await sleep(ms, undefined, { signal: this.#stopped.signal });
   }
 }

@@ -13,6 +13,8 @@ export interface NemesisOptions {
   readonly kinds: readonly FaultKind[];
   readonly faults: number;
   readonly random: Random;
+  /** Aborts when the run is interrupted. */
+  readonly signal: AbortSignal;
   readonly scene: Scene;
   readonly note: (entry: LedgerEntry) => void;
   readonly say: (line: string) => void;
@@ -52,12 +54,13 @@ export class Nemesis {
   }
 
   async #fault(fault: number, { kind, inject }: FaultKind): Promise<void> {
-    const { note, say, scene } = this.#options;
+    const { note, say, scene, signal } = this.#options;
     const from = machineTime();
     let injected: Injected;
     try {
       injected = await inject(scene);
     } catch (error) {
+      signal.throwIfAborted();
       note({ event: "trouble", text: `fault ${fault}, ${kind}, could not be made or mended: ${inspect(error)}` });
       injected = { hits: [], detail: "FAILED" };
     }

@@ -11,34 +11,6 @@ const MAX_TRIES = 20;
 /** How long a stopping publisher waits for what it has outstanding. */
 const STOP_WAIT_MS = 30_000;
 
-/** A service that publishes all kinds of messages at a steady rate, and writes down what it tried and what it was told. */
-runService(async (service) => {
-  const module = await loadClient(service.config.client);
-  const client = await module.openPublisher(service.config);
-  const work = new Publishing(service, client, module);
-  service.onCommand((command) => {
-    if (command.command === "publish") void work.publish(new Task(work.nextId(), null, { kind: "kill", how: command.how }, ""));
-    else work.paused = command.command === "pause";
-  });
-  const ticker = setInterval(() => work.tick(), TICK_MS);
-  return {
-    status: () => ({
-      status: work.paused ? "paused" : "running",
-      acknowledged: work.acknowledged,
-      outstanding: work.outstanding,
-      handled: 0,
-      running: 0,
-    }),
-    stop: async () => {
-      clearInterval(ticker);
-      work.stopping = true;
-      const deadline = performance.now() + STOP_WAIT_MS;
-      while (work.outstanding > 0 && performance.now() < deadline) await sleep(20);
-      await client.stop();
-    },
-  };
-});
-
 class Publishing {
   acknowledged = 0;
   outstanding = 0;
@@ -156,3 +128,31 @@ class Publishing {
     return true;
   }
 }
+
+/** A service that publishes all kinds of messages at a steady rate, and writes down what it tried and what it was told. */
+runService(async (service) => {
+  const module = await loadClient(service.config.client);
+  const client = await module.openPublisher(service.config);
+  const work = new Publishing(service, client, module);
+  service.onCommand((command) => {
+    if (command.command === "publish") void work.publish(new Task(work.nextId(), null, { kind: "kill", how: command.how }, ""));
+    else work.paused = command.command === "pause";
+  });
+  const ticker = setInterval(() => work.tick(), TICK_MS);
+  return {
+    status: () => ({
+      status: work.paused ? "paused" : "running",
+      acknowledged: work.acknowledged,
+      outstanding: work.outstanding,
+      handled: 0,
+      running: 0,
+    }),
+    stop: async () => {
+      clearInterval(ticker);
+      work.stopping = true;
+      const deadline = performance.now() + STOP_WAIT_MS;
+      while (work.outstanding > 0 && performance.now() < deadline) await sleep(20);
+      await client.stop();
+    },
+  };
+});

@@ -1,16 +1,18 @@
-import { readFileSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
+import { writeFileSync } from "node:fs";
 import { check, type Findings, holds, problems } from "./checker.js";
 import { controlNamed } from "./controls/index.js";
 import { FaultRun } from "./fault-run.js";
 import { readLedgers } from "./ledger.js";
 import { ORDERED } from "./messages.js";
+import { versionOfPackage } from "./package-version.js";
 import { stories, table, verdict } from "./report.js";
 import { parseRunOptions, type RunOptions, USAGE } from "./run-options.js";
 import { transportNamed } from "./transports/index.js";
 import type { BrokerUnderTest } from "./transports/transport.js";
 
 const EXIT = { holds: 0, fails: 1, usage: 2, unavailable: 3 } as const;
+
+const INTERRUPTS = ["SIGINT", "SIGTERM"] as const;
 
 process.exitCode = await main();
 
@@ -43,12 +45,12 @@ async function runAgainst(broker: BrokerUnderTest, options: RunOptions): Promise
   printHead(broker, options);
   const run = new FaultRun(options, broker);
   const interrupt = (): void => run.interrupt();
-  process.once("SIGINT", interrupt);
+  for (const signal of INTERRUPTS) process.once(signal, interrupt);
   try {
     await run.run((line) => console.log(line));
   } finally {
     await run.close();
-    process.off("SIGINT", interrupt);
+    for (const signal of INTERRUPTS) process.off(signal, interrupt);
   }
   const findings = await check(readLedgers(run.folder), { ordered: [ORDERED] });
   console.log(`\n${table(findings)}`);
@@ -74,13 +76,7 @@ function printHead(broker: BrokerUnderTest, options: RunOptions): void {
 }
 
 function versions(): Record<string, string> {
-  const require = createRequire(import.meta.url);
-  const versionOf = (file: string): string => (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
-  return {
-    node: process.version,
-    trolleybus: versionOf(require.resolve("trolleybus/package.json")),
-    amqplib: versionOf(require.resolve("amqplib/package.json")),
-  };
+  return { node: process.version, trolleybus: versionOfPackage("trolleybus") };
 }
 
 function seconds(sortedMs: readonly number[], quantile: number): string {

@@ -10,7 +10,10 @@ import { CONFIG_VARIABLE, type Command, type Dying, type ServiceConfig, type Sta
 /** A service that is killed by a message must not be able to take the machine's memory with it. */
 const HEAP_LIMIT_MB = 192;
 const READY_WITHIN_MS = 60_000;
+/** Doubled each time that it dies within {@link SHORT_LIFE_MS}, so that a service that cannot live does not eat the machine. */
 const RESTART_AFTER_MS = 200;
+const RESTART_AFTER_AT_MOST_MS = 5_000;
+const SHORT_LIFE_MS = 1_000;
 /** The deadline of `bus.stop()` in the services, what they wait for before it, and some time. */
 const STOP_WITHIN_MS = 60_000;
 
@@ -56,6 +59,8 @@ export class SupervisedService {
   /** What the lives before this one counted. */
   #before = { acknowledged: 0, handled: 0 };
   #ready: (() => void) | undefined;
+  #spawnedAt = 0;
+  #shortLives = 0;
 
   constructor(config: ServiceConfig, note: (entry: LedgerEntry) => void) {
     this.config = config;
@@ -82,10 +87,13 @@ export class SupervisedService {
     return { process: this.name, repeats: this.repeats * times };
   }
 
-  /** Resolves when it says that it is ready. */
+  /** Resolves when it says that it is ready. @throws Error when it ends before. */
   async start(): Promise<void> {
     this.#wanted = true;
     await this.#spawn();
+    if (this.status.status !== "starting") return;
+    this.#wanted = false;
+    throw new Error(`${this.name} could not be started; see ${this.name}.output and its ledger in ${this.config.folder}`);
   }
 
   /** Politely; resolves when the process has ended. */
@@ -150,6 +158,7 @@ export class SupervisedService {
       stdio: ["ignore", "pipe", "pipe", "ipc"],
     });
     this.#child = child;
+    this.#spawnedAt = performance.now();
     const output = createWriteStream(join(this.config.folder, `${this.name}.output`), { flags: "a" });
     child.stdout?.pipe(output, { end: false });
     child.stderr?.pipe(output, { end: false });
@@ -187,7 +196,9 @@ export class SupervisedService {
     if (this.#dyingSince !== undefined) this.#diedOfMessage(this.#dyingSince);
     if (!this.#wanted) return;
     this.deaths++;
-    setTimeout(() => void (this.#wanted && !this.#child && this.#spawn()), RESTART_AFTER_MS);
+    this.#shortLives = performance.now() - this.#spawnedAt < SHORT_LIFE_MS ? this.#shortLives + 1 : 0;
+    const wait = Math.min(RESTART_AFTER_AT_MOST_MS, RESTART_AFTER_MS * 2 ** this.#shortLives);
+    setTimeout(() => void (this.#wanted && !this.#child && this.#spawn()), wait);
     this.status = { ...this.status, status: "starting" };
   }
 

@@ -8,7 +8,7 @@ export interface Scene {
   readonly random: Random;
   readonly supervisor: Supervisor;
   readonly networkOf: (service: SupervisedService) => ServiceNetwork;
-  /** Waits; shorter when the run is being stopped. */
+  /** Waits; throws when the run is interrupted. */
   readonly wait: (ms: number) => Promise<void>;
   /** Runs `work` while nothing is published and every queue is empty: for faults that destroy what the queues hold. */
   readonly whileEmpty: (work: () => Promise<void>) => Promise<void>;

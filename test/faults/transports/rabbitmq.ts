@@ -1,4 +1,5 @@
 import { ENDPOINTS } from "../messages.js";
+import { versionOfPackage } from "../package-version.js";
 import { clusterFaults } from "./rabbitmq-cluster-faults.js";
 import { brokerScripts, type RabbitmqNode } from "./rabbitmq-control.js";
 import { rabbitmqFaults } from "./rabbitmq-faults.js";
@@ -126,6 +127,7 @@ class RabbitmqServer implements RabbitmqUnderFault {
     };
     return {
       broker: `RabbitMQ ${overview.rabbitmq_version}, Erlang ${overview.erlang_version}, ${this.nodes.length} node${this.nodes.length > 1 ? "s" : ""}`,
+      client: `amqplib ${versionOfPackage("amqplib")}`,
       durability:
         "quorum queues: a confirm means written and fsynced by the majority; a killed process is tested here, a power failure is not",
       heartbeat: `${HEARTBEAT_SECONDS} s`,
