@@ -78,16 +78,19 @@ test("a letter that is released is kept in its place and not met again in the sa
 });
 
 test("what is dead-lettered after the call is left for the next one", async () => {
-  await bury(["1"]);
+  await bury(["1", "2"]);
   const inbox = new Inbox();
   const receiver = await receiveDeadLetters(bus, orders, inbox, 1);
   await inbox.received(1);
-  await bury(["2"]);
+  await bury(["3"]);
   await at(inbox.deliveries, 0).deadLetter({ "tb-reason": "again" });
+  await inbox.received(2);
+  at(inbox.deliveries, 1).complete();
   await inbox.wasExhausted();
+  await settledLoop();
   await receiver.close(performance.now());
-  expect(inbox.ids).toEqual(["1"]);
-  expect(await remaining()).toEqual(["2", "1"]);
+  expect(inbox.ids).toEqual(["1", "2"]);
+  expect(await remaining()).toEqual(["3", "1"]);
 });
 
 test("a dead letter can be retried: it comes to the endpoint after the delay and is no letter any more", async () => {
