@@ -26,12 +26,21 @@ function whenWritten(error: Error | null | undefined): void {
   if (error && process.stderr.listenerCount("error") === 0) process.stderr.once("error", () => {});
 }
 
+/** Field by field, so that one that cannot be written does not take the others with it. */
 function detailsOf(fields: object): string {
+  const parts: string[] = [];
+  for (const key of Object.keys(fields)) {
+    const json = jsonOf(fields, key);
+    if (json !== undefined) parts.push(`${JSON.stringify(key)}:${json}`);
+  }
+  return parts.length === 0 ? "" : ` ${oneLine(`{${parts.join()}}`)}`;
+}
+
+function jsonOf(fields: object, key: string): string | undefined {
   try {
-    const json = JSON.stringify(fields, replaceUnprintable);
-    return json === undefined || json === "{}" ? "" : ` ${oneLine(json)}`;
-  } catch {
-    return ' {"fields":"could not be written as JSON"}';
+    return JSON.stringify((fields as Readonly<Record<string, unknown>>)[key], replaceUnprintable);
+  } catch (error) {
+    return JSON.stringify(`(not JSON: ${error instanceof Error ? error.name : typeof error})`);
   }
 }
 

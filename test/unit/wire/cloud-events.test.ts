@@ -335,7 +335,7 @@ describe("whatever arrives", () => {
   function randomBody(random: Random, valid: readonly Buffer[]): Buffer {
     if (random.chance(0.1)) return Buffer.from(Array.from({ length: random.integer(0, 60) }, () => random.integer(0, 255)));
     if (random.chance(0.4)) return bytes(randomDocument(random));
-    let body = Buffer.from(random.pick(valid));
+    let body: Buffer = Buffer.from(random.pick(valid));
     for (let changes = random.integer(0, 3); changes > 0; changes--) body = mutated(body, random);
     return body;
   }
