@@ -37,7 +37,10 @@ export async function conduct({ bus, startHosted, write, paint }: ConductOptions
     if (report.kind === "line") story.tell(report.service, report.at, report.line);
   };
   const cast = new Cast(startHosted, onReport);
-  process.once("SIGINT", () => void cast.stopAll().finally(() => process.exit(130)));
+  process.once("SIGINT", () => {
+    story.end("interrupted: the services are being stopped");
+    void cast.stopAll().finally(() => process.exit(130));
+  });
 
   try {
     const settings = await startAll(cast, bus, await world.open());
@@ -74,9 +77,9 @@ async function startAll(cast: Cast, bus: BusSettings, outside: { carrier: string
   const settings: Settings = {
     bus,
     urls: { ...outside, orders: "" },
-    callOrders: { timeoutMs: 500, tries: 3, pauseMs: 100 },
+    callOrders: { timeoutMs: 1_000, tries: 3, pauseMs: 100 },
     shippingVersion: "1.0",
-    lateAnswer: { customer: "Dan", ms: 800 },
+    lateAnswer: { customer: "Dan", ms: 1_500 },
   };
   const orders = await cast.start("orders", settings);
   // All are awaited, also when one fails: what has started must be known to be stopped.

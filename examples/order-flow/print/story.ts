@@ -27,6 +27,7 @@ interface Spoken {
 /** Prints the account: scenarios with a heading, and below it one line for all that happens, with its time since the heading. */
 export class Story {
   #began = 0;
+  #ended = false;
   #pending: Spoken[] = [];
 
   constructor(
@@ -34,8 +35,14 @@ export class Story {
     private readonly paint: Paint,
   ) {}
 
-  text(text = ""): void {
-    this.write(`${text}\n`);
+  text(text: string): void {
+    if (!this.#ended) this.write(`${text}\n`);
+  }
+
+  /** The last words: nothing is printed after them. */
+  end(text: string): void {
+    this.text(`\n ${text}\n`);
+    this.#ended = true;
   }
 
   heading(number: number, title: string, gloss: string, at: number): void {
