@@ -50,7 +50,8 @@ export function p1Content({ promise, capabilities }: Suite): void {
     await bus.publish(new Placed(1, contents), { headers: { tenant: "příliš 🚎" } });
     await stage.letter(bus, shipping);
     mended = true;
-    await bus.deadLetters(shipping).process(() => "replay");
+    const { replayed } = await bus.deadLetters(shipping).process(() => "replay");
+    assert.equal(replayed, 1);
 
     assert.deepEqual(await seen.reach(3), [contents, contents, contents]);
   });

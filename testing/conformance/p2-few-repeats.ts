@@ -50,8 +50,8 @@ export function p2FewRepeats({ promise }: Suite): void {
 
     assert.deepEqual(await running.reach(2), [1, 2]);
     await stage.counted(bus, shipping, "handled", 1);
-    const { counts } = stage.health(bus, shipping);
-    assert.deepEqual([counts.deadLettered, counts.duplicates], [1, 0]);
+    await stage.counted(bus, shipping, "deadLettered", 1);
+    assert.equal(stage.health(bus, shipping).counts.duplicates, 0);
   });
 
   promise("P2 a copy that arrives after the first was handled is not handled, however often it comes", async (stage) => {
@@ -121,7 +121,8 @@ export function p2FewRepeats({ promise }: Suite): void {
     await stage.letter(bus, shipping);
     mended = true;
 
-    await bus.deadLetters(shipping).process(() => "replay");
+    const { replayed } = await bus.deadLetters(shipping).process(() => "replay");
+    assert.equal(replayed, 1);
     await seen.reach(1);
     await stage.counted(bus, shipping, "handled", 1);
     await bus.publish(new Placed(2), ID);

@@ -92,7 +92,8 @@ export function p4DeadLetters({ promise }: Suite): void {
     await bus.publish(new Placed(1));
     await stage.letter(bus, shipping);
 
-    await bus.deadLetters(shipping).process(() => "replay");
+    const { replayed } = await bus.deadLetters(shipping).process(() => "replay");
+    assert.equal(replayed, 1, "a letter that was kept is there for the next call");
     await stage.counted(bus, shipping, "deadLettered", 2);
 
     assert.deepEqual(attempts.items, [1, 2, 3, 4, 1, 2, 3, 4]);

@@ -228,7 +228,7 @@ function hostileErrors(): readonly unknown[] {
   const wide = new Error("電".repeat(10_000));
   const odd = new Error("line\r\nbreak \u0000 \ud800 🚎");
   odd.name = "Odd\r\nName\u0000";
-  const lying = Object.defineProperties(new Error("lying"), {
+  const lying = Object.create(Error.prototype, {
     message: { get: () => assert.fail("message is not to be trusted") },
     stack: { get: () => assert.fail("stack is not to be trusted") },
     name: { get: () => assert.fail("name is not to be trusted") },

@@ -59,7 +59,8 @@ export function p6CleanStop({ promise }: Suite): void {
 
     await bus.stop({ deadline: "500ms" });
 
-    assert.deepEqual(await ended.reach(1), ["run-ended"]);
+    const [code] = await ended.reach(1);
+    assert.ok(code === "run-ended" || code === "stopped", `from the abort on publish rejects: ${code}`);
     const second = stage.collector<readonly [number, number]>();
     const other = await stage.listen(shipping, Placed, (note, context) => second.add([note.n, context.attempt]));
     assert.deepEqual(await second.reach(1), [[1, 1]]);

@@ -38,7 +38,6 @@ export function p8SameEverywhere({ promise, capabilities, ordered, variant }: Su
     stage.endpoint(bus, shipping, { retry }).subscribe(Placed, (note, { attempt }) => {
       if (note.n === 2 || (note.n === 1 && attempt === 1)) throw new Error("fails");
     });
-    assert.notEqual(bus.health().status, "up");
     await bus.start();
     const atStart = bus.health();
     assert.deepEqual([atStart.status, atStart.publisher.status, stage.health(bus, shipping).status], ["up", "up", "up"]);

@@ -114,10 +114,12 @@ export class Stage {
   }
 
   /** For what gives no signal: looks until it is so. */
-  async eventually(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
+  async eventually(what: string | (() => string), condition: () => boolean | Promise<boolean>): Promise<void> {
     const deadline = performance.now() + this.#waitMs;
     for (let pauseMs = 2; !(await condition()); pauseMs = Math.min(100, pauseMs * 1.5)) {
-      if (performance.now() > deadline) throw new Error(`not within ${this.#waitMs} ms: ${what}`);
+      if (performance.now() > deadline) {
+        throw new Error(`not within ${this.#waitMs} ms: ${typeof what === "string" ? what : what()}`);
+      }
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
   }
@@ -130,9 +132,10 @@ export class Stage {
 
   /** Waits until a count of the endpoint is at least that. */
   async counted(bus: Bus, endpoint: string, count: keyof EndpointHealth["counts"], atLeast: number): Promise<void> {
-    await this.eventually(`${atLeast} ${count} at ${endpoint}: ${JSON.stringify(this.health(bus, endpoint).counts)}`, () => {
-      return this.health(bus, endpoint).counts[count] >= atLeast;
-    });
+    await this.eventually(
+      () => `${atLeast} ${count} at ${endpoint}, counted ${JSON.stringify(this.health(bus, endpoint).counts)}`,
+      () => this.health(bus, endpoint).counts[count] >= atLeast,
+    );
   }
 
   /** The dead letters of an endpoint, once there are that many; they are kept. */
