@@ -123,16 +123,14 @@ function testOf(sentence: RegExp, breakage: Breakage, patience: number): () => P
   return body;
 }
 
-/** Holds each first delivery back until the second has been handed out. */
+/** Hands out ten at a time, the last first. */
 function outOfOrder(): NonNullable<Breakage["deliver"]> {
-  let heldBack: Delivery | undefined;
+  let heldBack: Delivery[] = [];
   return (delivery, _, pass) => {
-    if (!heldBack) {
-      heldBack = delivery;
-      return;
-    }
-    pass(delivery);
-    pass(heldBack);
-    heldBack = undefined;
+    heldBack.push(delivery);
+    if (heldBack.length < 10) return;
+    const batch = heldBack.reverse();
+    heldBack = [];
+    for (const each of batch) pass(each);
   };
 }
