@@ -30,6 +30,7 @@ export class BusConnection implements SendTarget {
 
   /** Opens it, once; after a failure, at the next call anew. @throws what the transport says, or "stopped" */
   open(): Promise<Transport> {
+    if (this.#closed.signal.aborted) return Promise.reject(stopped(undefined));
     this.#opening ??= this.#open().catch((error: unknown) => {
       this.#opening = undefined;
       throw error;
@@ -62,13 +63,19 @@ export class BusConnection implements SendTarget {
   }
 
   async #open(): Promise<Transport> {
-    if (this.#closed.signal.aborted) throw stopped();
+    const { signal } = this.#closed;
+    const transport = this.#transport ?? (await loadTransport(this.#settings.transport));
+    if (signal.aborted) throw stopped(undefined);
     // Kept from here on, so that an opening that goes on is closed too.
-    this.#transport ??= await loadTransport(this.#settings.transport);
-    await this.#transport.open(this.#host, this.#closed.signal);
-    if (this.#closed.signal.aborted) throw stopped();
+    this.#transport = transport;
+    try {
+      await transport.open(this.#host, signal);
+    } catch (error) {
+      throw signal.aborted ? stopped(error) : error;
+    }
+    if (signal.aborted) throw stopped(undefined);
     this.#opened = true;
-    return this.#transport;
+    return transport;
   }
 
   #prepareEvent(type: string): Promise<void> | undefined {
@@ -84,6 +91,6 @@ export class BusConnection implements SendTarget {
   }
 }
 
-function stopped(): TrolleybusError {
-  return new TrolleybusError("stopped", "The bus has stopped.", { cause: undefined, retryable: false });
+function stopped(cause: unknown): TrolleybusError {
+  return new TrolleybusError("stopped", "The bus has stopped.", { cause, retryable: false });
 }

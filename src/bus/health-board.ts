@@ -13,7 +13,7 @@ export class HealthBoard {
   #publisher: Part = { status: "up", reason: undefined, lag: undefined };
   #store: string | undefined;
   /** Where the bus is in its life. */
-  life: "new" | "starting" | "started" | "stopped" = "new";
+  life: "starting" | "started" | "stopped" = "starting";
 
   publisherIs(status: Part["status"], reason: string | undefined): void {
     this.#publisher = { status, reason, lag: undefined };

@@ -1,4 +1,3 @@
-import { AsyncLocalStorage } from "node:async_hooks";
 import type { Bus, Endpoint } from "../contracts/bus.js";
 import type { ConsumerOf } from "../contracts/consumer.js";
 import type { DeadLetters } from "../contracts/dead-letters.js";
@@ -19,7 +18,6 @@ import type { BusSettings } from "../options/bus-settings.js";
 import { STOP_DEADLINE_MS } from "../options/defaults.js";
 import { show } from "../options/show.js";
 import { MessageComposer } from "../outgoing/message-composer.js";
-import type { Origin } from "../outgoing/origin.js";
 import { PendingBudget } from "../outgoing/pending-budget.js";
 import { Publisher } from "../outgoing/publisher.js";
 import { Sender } from "../outgoing/sender.js";
@@ -52,15 +50,14 @@ export class MessageBus implements Bus {
 
   constructor(settings: BusSettings) {
     this.#settings = settings;
-    const { service, propagateHeaders, logger, store } = settings;
-    const ambient = settings.ambientContext ? new AsyncLocalStorage<Origin>() : undefined;
+    const { service, propagateHeaders, logger, store, ambientContext } = settings;
     const formats = new WireFormats([cloudEvents]);
     const maxMessageBytes = (): number => this.#maxMessageBytes;
     this.#connection = new BusConnection(settings, this.#host());
     this.#budget = new PendingBudget(settings.maxPendingPublishes);
     this.#sender = new Sender(this.#connection, this.#budget, settings.publishTimeoutMs);
     this.#composer = new MessageComposer({ service, propagateHeaders, maxMessageBytes }, formats.writer);
-    this.#publisher = new Publisher(this.#composer, this.#sender, this.#budget, () => ambient?.getStore());
+    this.#publisher = new Publisher(this.#composer, this.#sender, this.#budget, ambientContext);
     this.#context = {
       logger,
       store,
@@ -69,7 +66,7 @@ export class MessageBus implements Bus {
       sender: this.#sender,
       budget: this.#budget,
       leases: new LeaseKeeper(logger),
-      ambient,
+      ambientContext,
       userSteps: this.#userSteps,
       maxMessageBytes,
     };
@@ -167,7 +164,6 @@ export class MessageBus implements Bus {
   }
 
   async #start(): Promise<void> {
-    this.#health.life = "starting";
     try {
       const planned = planEndpoints(this.#settings, [...this.#definitions.values()]);
       await this.#open(planned);

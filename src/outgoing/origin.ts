@@ -1,7 +1,10 @@
+import type { IEventBus } from "../contracts/event-bus.js";
 import type { OutgoingMessage } from "../contracts/transport.js";
 
 /** What is sent takes this over from the message that is being handled meanwhile. A run of a consumer is one. */
 export interface Origin {
+  /** Who sends what is published in it: the bus that it belongs to. */
+  readonly publisher: IEventBus;
   readonly endpoint: string;
   readonly messageId: string;
   readonly correlationId: string;

@@ -6,7 +6,7 @@ import type { PublishWindow } from "./publish-window.js";
 /** One message on its way to the broker, and whoever waits for it. */
 export class PendingSend {
   readonly message: OutgoingMessage;
-  readonly window: PublishWindow;
+  readonly window: PublishWindow<PendingSend>;
   /** Set while the transport has it: from then on only the transport can say that it was certainly not stored. */
   handedOver = false;
   /** A try before this one may have stored it: "refused" would be a lie from then on. */
@@ -21,7 +21,7 @@ export class PendingSend {
   readonly #resolve: () => void;
   readonly #reject: (error: PublishError) => void;
 
-  constructor(message: OutgoingMessage, window: PublishWindow, resolve: () => void, reject: (error: PublishError) => void) {
+  constructor(message: OutgoingMessage, window: PublishWindow<PendingSend>, resolve: () => void, reject: (error: PublishError) => void) {
     this.message = message;
     this.window = window;
     this.#resolve = resolve;

@@ -1,16 +1,15 @@
 import { setMaxListeners } from "node:events";
-import type { PendingSend } from "./pending-send.js";
 
 /**
  * Publishes that began within one short slice of time share this: one timer, one signal. A timer for each would cost more
  * than publishing does. The time is counted from the end of the slice, so nobody's is cut short.
  */
-export class PublishWindow {
-  readonly entries: Set<PendingSend> = new Set();
+export class PublishWindow<Entry> {
+  readonly entries: Set<Entry> = new Set();
   readonly #controller = new AbortController();
   readonly #timer: NodeJS.Timeout;
 
-  constructor(lifeMs: number, expire: (window: PublishWindow) => void) {
+  constructor(lifeMs: number, expire: (window: PublishWindow<Entry>) => void) {
     setMaxListeners(0, this.#controller.signal);
     this.#timer = setTimeout(() => expire(this), lifeMs);
   }
@@ -20,13 +19,13 @@ export class PublishWindow {
     return this.#controller.signal;
   }
 
-  add(entry: PendingSend): void {
+  add(entry: Entry): void {
     if (this.entries.size === 0) this.#timer.ref();
     this.entries.add(entry);
   }
 
   /** An empty window does not keep the process alive. */
-  delete(entry: PendingSend): void {
+  delete(entry: Entry): void {
     this.entries.delete(entry);
     if (this.entries.size === 0) this.#timer.unref();
   }
@@ -42,22 +41,22 @@ export class PublishWindow {
 }
 
 /** Hands out the window of the moment, and tells when one has ended. */
-export class PublishWindows {
+export class PublishWindows<Entry> {
   readonly #timeoutMs: number;
   readonly #sliceMs: number;
-  readonly #expired: (entries: Iterable<PendingSend>) => void;
-  readonly #open: Set<PublishWindow> = new Set();
-  #current: PublishWindow | undefined;
+  readonly #expired: (entries: Iterable<Entry>) => void;
+  readonly #open: Set<PublishWindow<Entry>> = new Set();
+  #current: PublishWindow<Entry> | undefined;
   #currentEndsAt = 0;
 
   /** @param expired is given what was outstanding when its time was up, after the signal of its window has aborted. */
-  constructor(timeoutMs: number, expired: (entries: Iterable<PendingSend>) => void) {
+  constructor(timeoutMs: number, expired: (entries: Iterable<Entry>) => void) {
     this.#timeoutMs = timeoutMs;
     this.#sliceMs = Math.min(1000, timeoutMs / 20);
     this.#expired = expired;
   }
 
-  get current(): PublishWindow {
+  get current(): PublishWindow<Entry> {
     const now = performance.now();
     if (this.#current && now < this.#currentEndsAt) return this.#current;
     if (this.#current) this.drop(this.#current);
@@ -68,7 +67,7 @@ export class PublishWindows {
   }
 
   /** Lets an empty window go that nobody will enter any more. */
-  drop(window: PublishWindow): void {
+  drop(window: PublishWindow<Entry>): void {
     if (window.entries.size > 0 || (window === this.#current && performance.now() < this.#currentEndsAt)) return;
     window.clear();
     this.#open.delete(window);
@@ -79,7 +78,7 @@ export class PublishWindows {
     for (const window of [...this.#open]) this.#end(window);
   }
 
-  #end(window: PublishWindow): void {
+  #end(window: PublishWindow<Entry>): void {
     this.#open.delete(window);
     if (window === this.#current) this.#current = undefined;
     window.end();

@@ -3,6 +3,7 @@ import type { OutgoingMessage } from "../contracts/transport.js";
 import { PublishError, TrolleybusError } from "../errors.js";
 import { show } from "../options/show.js";
 import { mistakeInEndpointName } from "../util/names.js";
+import { ambientOrigin } from "./ambient-origin.js";
 import type { MessageComposer } from "./message-composer.js";
 import type { Origin } from "./origin.js";
 import type { PendingBudget } from "./pending-budget.js";
@@ -13,23 +14,23 @@ export class Publisher implements IEventBus {
   readonly #composer: MessageComposer;
   readonly #sender: Sender;
   readonly #budget: PendingBudget;
-  readonly #ambient: () => Origin | undefined;
+  readonly #joinsRuns: boolean;
   readonly #knownEndpoints = new Set<string>();
   #stopped = false;
 
-  constructor(composer: MessageComposer, sender: Sender, budget: PendingBudget, ambient: () => Origin | undefined) {
+  constructor(composer: MessageComposer, sender: Sender, budget: PendingBudget, joinsRuns: boolean) {
     this.#composer = composer;
     this.#sender = sender;
     this.#budget = budget;
-    this.#ambient = ambient;
+    this.#joinsRuns = joinsRuns;
   }
 
   publish(message: object, options?: PublishOptions): Promise<void> {
-    return this.submit(undefined, message, options, this.#ambient());
+    return this.submit(undefined, message, options, this.#ambientOrigin);
   }
 
   send(endpoint: string, message: object, options?: PublishOptions): Promise<void> {
-    return this.submitCommand(endpoint, message, options, this.#ambient());
+    return this.submitCommand(endpoint, message, options, this.#ambientOrigin);
   }
 
   submitCommand(endpoint: string, message: object, options: PublishOptions | undefined, origin: Origin | undefined): Promise<void> {
@@ -58,9 +59,14 @@ export class Publisher implements IEventBus {
     this.#stopped = true;
   }
 
+  // A run of another bus is none of this one's: what it would hold, this one could not send.
+  get #ambientOrigin(): Origin | undefined {
+    const origin = this.#joinsRuns ? ambientOrigin.getStore() : undefined;
+    return origin?.publisher === this ? origin : undefined;
+  }
+
   #dispatch(outgoing: OutgoingMessage, options: PublishOptions | undefined, origin: Origin | undefined): Promise<void> {
     const { messageId, messageType } = outgoing.properties;
-    if (this.#stopped) return refuse("stopped", `${messageType} was not sent: the bus has stopped.`, messageId, false);
     if (origin?.phase === "failed") {
       return refuse(
         "run-ended",
@@ -69,6 +75,7 @@ export class Publisher implements IEventBus {
         false,
       );
     }
+    if (this.#stopped) return refuse("stopped", `${messageType} was not sent: the bus has stopped.`, messageId, false);
     if (options?.signal?.aborted) return refuse("timeout", `${messageType} was not sent: its signal had been aborted.`, messageId, true);
     if (!this.#budget.take()) {
       return refuse(

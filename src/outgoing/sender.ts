@@ -25,7 +25,7 @@ const TIME_IS_UP = "the publish timeout is over";
 export class Sender {
   readonly #target: SendTarget;
   readonly #budget: PendingBudget;
-  readonly #windows: PublishWindows;
+  readonly #windows: PublishWindows<PendingSend>;
   #queue: PendingSend[] = [];
   #again: PendingSend[] = [];
   #failuresInARow = 0;

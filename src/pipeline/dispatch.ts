@@ -2,6 +2,7 @@ import type { IncomingContext } from "../contracts/steps.js";
 import type { Invoke } from "../endpoint/consumer-registry.js";
 import { InvalidMessageError } from "../errors.js";
 import { materialize } from "../messages/materialize.js";
+import { ambientOrigin } from "../outgoing/ambient-origin.js";
 import { compose } from "../util/compose.js";
 import { DeadlineQueue } from "../util/deadline-queue.js";
 import { formatDuration } from "../util/duration.js";
@@ -49,10 +50,10 @@ export class Dispatcher {
   }
 
   #start(run: Run, invoke: Invoke): Promise<void> {
-    const { ambient } = this.#endpoint.bus;
+    const { ambientContext } = this.#endpoint.bus;
     try {
       const running = this.#throughSteps ?? invoke;
-      return Promise.resolve(ambient ? ambient.run(run, running, run) : running(run));
+      return Promise.resolve(ambientContext ? ambientOrigin.run(run, running, run) : running(run));
     } catch (error) {
       return Promise.reject(error);
     }

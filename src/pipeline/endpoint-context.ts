@@ -1,4 +1,3 @@
-import type { AsyncLocalStorage } from "node:async_hooks";
 import type { Logger } from "../contracts/logger.js";
 import type { IncomingStep } from "../contracts/steps.js";
 import type { Store } from "../contracts/store.js";
@@ -9,7 +8,6 @@ import type { RememberedRetries } from "../endpoint/remembered-retries.js";
 import type { Trouble } from "../endpoint/trouble.js";
 import type { Turns } from "../endpoint/turns.js";
 import type { EndpointSettings } from "../options/endpoint-settings.js";
-import type { Origin } from "../outgoing/origin.js";
 import type { PendingBudget } from "../outgoing/pending-budget.js";
 import type { Publisher } from "../outgoing/publisher.js";
 import type { Sender } from "../outgoing/sender.js";
@@ -28,8 +26,8 @@ export interface BusContext {
   readonly sender: Sender;
   readonly budget: PendingBudget;
   readonly leases: LeaseKeeper;
-  /** `undefined`: switched off. */
-  readonly ambient: AsyncLocalStorage<Origin> | undefined;
+  /** Whether the injected bus joins the message being handled. */
+  readonly ambientContext: boolean;
   readonly userSteps: readonly IncomingStep[];
   readonly maxMessageBytes: () => number;
 }

@@ -20,7 +20,7 @@ export class Run implements IncomingContext, Origin, Timed {
   phase: "running" | "succeeded" | "failed" = "running";
   readonly #envelope: Envelope;
   readonly #delivery: Delivery;
-  readonly #publisher: Publisher;
+  readonly publisher: Publisher;
   #headers: Readonly<Record<string, string>> | undefined;
   #controller: AbortController | undefined;
   #abortReason: Error | undefined;
@@ -42,7 +42,7 @@ export class Run implements IncomingContext, Origin, Timed {
     this.transaction = transaction;
     this.#envelope = envelope;
     this.#delivery = delivery;
-    this.#publisher = publisher;
+    this.publisher = publisher;
   }
 
   get messageId(): string {
@@ -88,11 +88,11 @@ export class Run implements IncomingContext, Origin, Timed {
   }
 
   publish(message: object, options?: PublishOptions): Promise<void> {
-    return this.#publisher.submit(undefined, message, options, this);
+    return this.publisher.submit(undefined, message, options, this);
   }
 
   send(endpoint: string, message: object, options?: PublishOptions): Promise<void> {
-    return this.#publisher.submitCommand(endpoint, message, options, this);
+    return this.publisher.submitCommand(endpoint, message, options, this);
   }
 
   countEqual(fingerprint: string): number {

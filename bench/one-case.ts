@@ -1,0 +1,9 @@
+import { COMPARISONS } from "./comparisons.js";
+
+const [name, side, prefix] = process.argv.slice(2);
+const comparison = COMPARISONS.find((candidate) => candidate.name === name);
+const run = side === "bus" ? comparison?.bus : comparison?.baseline;
+if (!run || prefix === undefined) throw new Error("usage: one-case.js COMPARISON bus|baseline PREFIX");
+const figures = await run(prefix);
+process.send?.(figures);
+process.disconnect?.();
