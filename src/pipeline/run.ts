@@ -6,6 +6,7 @@ import type { Origin } from "../outgoing/origin.js";
 import type { Publisher } from "../outgoing/publisher.js";
 import type { Timed } from "../util/deadline-queue.js";
 import { Abandoned } from "./control.js";
+import { tameThrown } from "./tame-thrown.js";
 import { userHeaders } from "./user-headers.js";
 
 /** One run of a consumer: what it is given as context, and what it has published so far. */
@@ -115,7 +116,7 @@ export class Run implements IncomingContext, Origin, Timed {
         (error: unknown) => {
           if (this.phase === "running") this.phase = "failed";
           settled(this);
-          reject(error);
+          reject(tameThrown(error));
         },
       );
     });
