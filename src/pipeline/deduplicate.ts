@@ -8,6 +8,8 @@ import { sendUntilConfirmed } from "./send-until-confirmed.js";
 
 /** How long the relay leaves alone what a handler's own process is about to send. */
 const RESERVED_MS = 60_000;
+/** Whatever the store says, a busy message is not looked at in a loop without a pause. */
+const LEAST_BUSY_MS = 5;
 
 /**
  * Handles each message id once: claims it for the run, notes it as done when the run has succeeded, gives it back when it failed.
@@ -34,7 +36,8 @@ export function deduplicate(endpoint: EndpointContext, windowMs: number): Pipeli
         () => message.delivery.isLost,
       );
     }
-    if (claim.state === "busy") throw new BusyElsewhere(claim.againInMs);
+    if (claim.state === "busy")
+      throw new BusyElsewhere(claim.againInMs > LEAST_BUSY_MS ? Math.min(claim.againInMs, CLAIM_LEASE_MS) : LEAST_BUSY_MS);
     if (claim.state === "done") return alreadyDone(message, claim.unsent);
     await runWith(claim.lease, request, message, next);
   };
@@ -66,7 +69,7 @@ export function deduplicate(endpoint: EndpointContext, windowMs: number): Pipeli
 
   async function markDone(lease: Lease, request: ClaimRequest, message: IncomingMessage): Promise<void> {
     const held = store.capabilities.transactional ? (message.run?.held.splice(0) ?? []) : [];
-    let unsent: Kept | undefined;
+    let unsent: Kept | undefined | "undone";
     try {
       unsent = await lease.done(held, RESERVED_MS);
     } catch (error) {
@@ -75,16 +78,18 @@ export function deduplicate(endpoint: EndpointContext, windowMs: number): Pipeli
     } finally {
       budget.give(held.length);
     }
+    if (unsent === "undone") throw new RunAgain();
     if (unsent) await sendKept(unsent);
   }
 
-  async function askAgain(request: ClaimRequest): Promise<Kept | undefined> {
+  /** What is kept of a run that got through; "undone" when the store has rolled it back. */
+  async function askAgain(request: ClaimRequest): Promise<Kept | undefined | "undone"> {
     const claim = await store.claim(request);
     if (claim.state === "done") return claim.unsent;
     if (claim.state === "busy") throw new Error("the claim of the run before is still there");
     if (!store.capabilities.transactional) return claim.lease.done([], RESERVED_MS);
     await release(claim.lease);
-    throw new RunAgain();
+    return "undone";
   }
 
   // A claim that cannot be given back ends with its lease; until then the message is "busy", which costs no attempt.
