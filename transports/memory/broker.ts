@@ -10,10 +10,22 @@ import { EndpointQueue } from "./queue.js";
 export class Broker {
   readonly options: Required<MemoryOptions>;
   readonly #delays = new Delays();
+  #nextTurn: Promise<void> | undefined;
   readonly #namespaces = new Map<string, Namespace>();
 
   constructor(options: Required<MemoryOptions>) {
     this.options = options;
+  }
+
+  /** Resolves in the next turn of the event loop: one promise for all who ask in this one. */
+  nextTurn(): Promise<void> {
+    this.#nextTurn ??= new Promise((resolve) => {
+      setImmediate(() => {
+        this.#nextTurn = undefined;
+        resolve();
+      });
+    });
+    return this.#nextTurn;
   }
 
   /** The names under one `namePrefix`: environments and tenants do not see each other. */

@@ -83,7 +83,10 @@ export class MemoryConnection implements Transport {
   async send(messages: readonly OutgoingMessage[], signal: AbortSignal): Promise<readonly SendResult[]> {
     if (!this.#open) return refuseAll(messages, notOpen());
     if (signal.aborted) return refuseAll(messages, new MemoryTransportError("timeout", "Sending was given up before it began.", true));
-    return sendAll(this.#open.namespace, messages, this.capabilities.maxMessageBytes);
+    const results = sendAll(this.#open.namespace, messages, this.capabilities.maxMessageBytes);
+    // A confirm that came at once would let a publisher go on for ever without a turn for anybody else.
+    await this.#broker.nextTurn();
+    return results;
   }
 
   async receive(source: ReceiveSource, sink: DeliverySink): Promise<Receiver> {

@@ -3,14 +3,19 @@ import { type DeliveryHolder, MemoryDelivery } from "./delivery.js";
 import { MemoryTransportError } from "./errors.js";
 import type { StoredMessage } from "./mapping.js";
 
+/** As many as publishers that do not wait for each other send in one turn: with fewer a backlog would grow whatever the consumers do. */
+const MOST_A_TURN = 1024;
+
 /**
- * Where receivers get their messages from, and where these go back to. Hands out in turns of the event loop: never inside the call that made
- * the message available, and everything that is possible at once, not a timer or a microtask for each message.
+ * Where receivers get their messages from, and where these go back to. Never hands out inside the call that made the message available,
+ * and everything that is possible at once, not a timer or a microtask for each message. What is settled in a turn of the event loop makes
+ * room for more in the same turn, up to a bound, so that nothing else of the process starves.
  */
 export abstract class Feed {
   /** For people: where the message was. */
   abstract readonly source: string;
   #scheduled = false;
+  #leftOfTurn = 0;
 
   /** Hands out what there is to those who have room. */
   protected abstract dispatch(): void;
@@ -34,10 +39,21 @@ export abstract class Feed {
   schedule(): void {
     if (this.#scheduled || !this.hasWork) return;
     this.#scheduled = true;
-    setImmediate(this.#turn);
+    if (this.#leftOfTurn > 0) queueMicrotask(this.#handOut);
+    else setImmediate(this.#turn);
+  }
+
+  /** Called for each message that is handed out. */
+  handed(): void {
+    this.#leftOfTurn--;
   }
 
   readonly #turn = (): void => {
+    this.#leftOfTurn = MOST_A_TURN;
+    this.#handOut();
+  };
+
+  readonly #handOut = (): void => {
     this.#scheduled = false;
     this.dispatch();
   };
@@ -84,6 +100,7 @@ export class MemoryReceiver implements Receiver, DeliveryHolder {
   hand(message: StoredMessage, position: number): void {
     const delivery = new MemoryDelivery(this, message, position, this.#held.length);
     this.#held.push(delivery);
+    this.#feed.handed();
     this.#sink.deliver(delivery);
   }
 
