@@ -24,6 +24,13 @@ const contents: Readonly<Record<string, unknown>> = {
   nested: numbersBelow(50).reduce<unknown>((inner) => ({ inner: [inner] }), "core"),
 };
 
+/** Ordinary ones, the longest, and those that mean something to a broker, a protocol or JavaScript. */
+const headerNames = [
+  ...["a", "0", "tenant-id", "x-9", "x".repeat(64), "constructor", "to-string", "length"],
+  ...["cc", "bcc", "x-death", "x-delivery-count", "x-opt-delivery-time", "x-match", "x-first-death-queue", "x-message-ttl"],
+  ...["content-type", "message-id", "correlation-id", "partition-key", "traceparent", "ce-id", "id", "key", "expiration", "priority"],
+];
+
 /** P1 for what is in a message: it arrives as it was published, whatever it is. */
 export function p1Content({ promise, capabilities }: Suite): void {
   promise("P1 every text, number and shape that JSON can carry arrives as it was published", async (stage) => {
@@ -81,6 +88,29 @@ export function p1Content({ promise, capabilities }: Suite): void {
     const arrived = (await seen.reach(values.length + taken)).slice(values.length);
     for (const headers of arrived)
       assert.ok(odd.includes(headers["odd"] ?? "?") && Object.keys(headers).length === 1, JSON.stringify(headers));
+  });
+
+  promise("P1 a header of any name arrives, or publish says why it cannot: none is left out in silence", async (stage) => {
+    const Placed = stage.message("placed");
+    const seen = stage.collector<Readonly<Record<string, string>>>();
+    const bus = await stage.listen(stage.name("shipping"), Placed, (_note, context) => seen.add({ ...context.headers }));
+
+    const taken: string[] = [];
+    for (const name of headerNames) {
+      try {
+        await bus.publish(new Placed(1), { headers: { [name]: "value" } });
+        taken.push(name);
+      } catch (error) {
+        assert.ok(error instanceof TrolleybusError, `${name} is refused with an error of ours: ${error}`);
+      }
+    }
+
+    const arrived = await seen.reach(taken.length);
+    assert.deepEqual(
+      arrived.map((headers) => JSON.stringify(headers)).sort(),
+      taken.map((name) => JSON.stringify({ [name]: "value" })).sort(),
+    );
+    for (const ordinary of ["a", "0", "tenant-id", "x-9"]) assert.ok(taken.includes(ordinary), `${ordinary} is taken`);
   });
 
   promise("P1 ids and keys of 128 characters arrive as they are", async (stage) => {

@@ -140,6 +140,7 @@ export class Stage {
 
   /** The dead letters of an endpoint, once there are that many; they are kept. */
   async letters(bus: Bus, endpoint: string, count: number): Promise<readonly DeadLetter[]> {
+    await this.counted(bus, endpoint, "deadLettered", count);
     let letters: DeadLetter[] = [];
     await this.eventually(`${count} dead letters at ${endpoint}`, async () => {
       letters = [];
