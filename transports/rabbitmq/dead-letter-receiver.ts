@@ -13,6 +13,9 @@ const REQUEST_TIMEOUT_MS = 30_000;
 const FIRST_WAIT_MS = 200;
 const LONGEST_WAIT_MS = 10_000;
 
+/** How long, in doubling waits, the return of what was kept is waited for; somebody else may have taken it meanwhile. */
+const LONGEST_RETURN_MS = 1_000;
+
 interface Session {
   readonly channel: Channel;
   readonly held: HeldDeliveries<RabbitMqDelivery>;
@@ -84,7 +87,20 @@ export class DeadLetterReceiver implements Receiver {
     if (!session) return;
     session.held.flush();
     session.held.lose();
+    await settledWithin(deadline - performance.now(), this.#giveBack(session.channel));
     await settledWithin(deadline - performance.now(), session.channel.close());
+  }
+
+  /** Resolves when the queue shows again what was kept: RabbitMQ returns it a moment later, and the next visit begins with a count. */
+  async #giveBack(channel: Channel): Promise<void> {
+    const kept = this.#visited - this.#completed;
+    if (kept === 0) return;
+    channel.nackAll(true);
+    for (let wait = 1; wait < LONGEST_RETURN_MS; wait *= 2) {
+      const { messageCount } = await channel.checkQueue(this.#queue);
+      if (messageCount >= kept) return;
+      await delay(wait);
+    }
   }
 
   /** Never rejects. */

@@ -54,6 +54,8 @@ export const PUBLISH_HEADER = "tb-publish";
 const MAX_PROPERTY_BYTES = 255;
 
 /** Headers that the broker sets, or that steer it: never copied, so that nobody sends by them what the bus did not mean. */
+/** What the broker says of a letter that it dead-lettered itself. */
+const DEATH_HEADER = /^x-(?:death|first-death-|last-death-)/;
 const BROKER_HEADER = /^(?:cc|bcc|x-death|x-first-death-.*|x-last-death-.*|x-delivery-count|x-acquired-count|x-opt-.*|x-routed-.*)$/i;
 
 export function publishOf(message: OutgoingMessage, names: Names): Publish {
@@ -135,16 +137,16 @@ export function propertiesOf(message: Message): Partial<NativeProperties> {
 const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({});
 
 /**
- * The headers as text, without those of the adapter. Those of the broker are told only of dead letters, where they say why the broker put a
- * letter there.
+ * The headers as text, without those of the adapter and of the broker. `withDeath`: of dead letters, those that say why the broker put
+ * a letter there are told.
  */
-export function headersOf(message: Message, withBrokers: boolean): Readonly<Record<string, string>> {
+export function headersOf(message: Message, withDeath: boolean): Readonly<Record<string, string>> {
   const table = message.properties.headers;
   if (table === undefined) return NO_HEADERS;
   let headers: Record<string, string> | undefined;
   for (const name of Object.keys(table)) {
     if (name === PARTITION_KEY_HEADER || name === PUBLISH_HEADER || name === "__proto__") continue;
-    if (!withBrokers && BROKER_HEADER.test(name)) continue;
+    if (BROKER_HEADER.test(name) && !(withDeath && DEATH_HEADER.test(name))) continue;
     headers ??= {};
     headers[name] = asText(table[name]);
   }

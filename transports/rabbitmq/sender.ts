@@ -8,6 +8,7 @@ import { RabbitMqError, type ServerAnswer, textOf, unavailable } from "./errors.
 import type { Publish } from "./mapping.js";
 import { Publication, PublishBatch } from "./publication.js";
 import { limitIn, missingExchange, PublishChannel, tooLarge } from "./publish-channel.js";
+import { SharedDeadlines } from "./shared-deadlines.js";
 import { within } from "./time-limit.js";
 
 /** What the sender asks of, and tells to, the transport. */
@@ -44,6 +45,7 @@ export class Sender {
   #session = 0;
   #idle: (() => void)[] = [];
   readonly #repairs = new Set<string>();
+  readonly #deadlines = new SharedDeadlines((entries) => this.#giveUp(entries));
 
   constructor(connection: ManagedConnection, maxBytes: number, owner: SenderOwner, logger: Logger) {
     this.#connection = connection;
@@ -78,18 +80,17 @@ export class Sender {
     if (publishes.length === 0) return Promise.resolve([]);
     return new Promise((resolve) => {
       const entries: Publication[] = [];
-      const giveUp = (): void => this.#giveUp(entries);
       const batch = new PublishBatch(publishes.length, (results) => {
-        signal.removeEventListener("abort", giveUp);
+        this.#deadlines.remove(signal, entries);
         resolve(results);
       });
       for (let i = 0; i < publishes.length; i++) {
         const publish = publishes[i];
         if (publish) entries.push(new Publication(publish, batch, i));
       }
-      if (signal.aborted) for (const entry of entries) entry.refused(notInTime());
+      this.#deadlines.add(signal, entries);
+      if (signal.aborted) this.#giveUp(entries);
       else {
-        signal.addEventListener("abort", giveUp, { once: true });
         for (const entry of entries) this.#take(entry);
         this.#pump();
       }
