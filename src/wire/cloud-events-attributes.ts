@@ -65,14 +65,18 @@ function traceContext(attributes: Attributes, name: string): string | undefined 
 
 /** Nearly every value is printable ASCII, which is quicker to see than that no character is forbidden. */
 const PRINTABLE_ASCII = /^[ -~]*$/;
-/** Control characters and unpaired surrogates, which CloudEvents forbids in text. */
 const FORBIDDEN = /[\p{Cc}\p{Cs}]/u;
+
+/** Control characters and unpaired surrogates, which CloudEvents forbids in the text of an attribute. */
+export function holdsForbiddenCharacters(text: string): boolean {
+  return !PRINTABLE_ASCII.test(text) && FORBIDDEN.test(text);
+}
 
 function textOf(attributes: Attributes, name: string): string | undefined {
   const value = attributes[name];
   if (value === undefined || value === null || value === "") return undefined;
   if (typeof value !== "string") throw new UndecodableError(`The CloudEvent's "${name}" is ${shown(value)}, not text.`);
-  if (!PRINTABLE_ASCII.test(value) && FORBIDDEN.test(value)) {
+  if (holdsForbiddenCharacters(value)) {
     throw new UndecodableError(`The CloudEvent's "${name}" holds control characters or half a surrogate pair: ${shown(value)}.`);
   }
   return value;

@@ -1,7 +1,8 @@
 import { Buffer } from "node:buffer";
 import type { NativeProperties } from "../contracts/transport.js";
 import type { Envelope, WireFormat } from "../contracts/wire-format.js";
-import { type Attributes, envelopeOf } from "./cloud-events-attributes.js";
+import { InvalidMessageError } from "../errors.js";
+import { type Attributes, envelopeOf, holdsForbiddenCharacters } from "./cloud-events-attributes.js";
 import { encodeJson, parseJson } from "./safe-json.js";
 import { UndecodableError } from "./undecodable-error.js";
 import { utf8Bytes } from "./utf8-bytes.js";
@@ -16,7 +17,7 @@ const HEADER_PREFIXES: readonly string[] = ["ce-", "ce_", "cloudevents:", "cloud
  * Read in structured mode and in binary mode (content type `application/json` or `...+json`, the attributes in headers).
  * A body without content type is read as binary when it has a `ce-specversion` header, else as structured.
  *
- * Decoding throws `UndecodableError` and nothing else. A byte order mark is skipped; what is not UTF-8 is refused.
+ * Encoding throws `InvalidMessageError` for what decoding would refuse; decoding throws `UndecodableError` and nothing else. A byte order mark is skipped; what is not UTF-8 is refused.
  */
 export const cloudEvents: WireFormat = {
   name: "cloudevents",
@@ -27,13 +28,14 @@ export const cloudEvents: WireFormat = {
 
 function encode(envelope: Envelope): { readonly contentType: string; readonly body: Uint8Array } {
   // An object literal given to JSON.stringify costs three times as much, and would encode `data` a second time.
-  let text = `{"specversion":"1.0","id":${quote(envelope.messageId)},"source":${quote(envelope.source)},"type":${quote(envelope.messageType)}`;
-  text += `,"time":"${isoText(envelope.sentAt)}","datacontenttype":"application/json"`;
-  text += `,"correlationid":${quote(envelope.correlationId)},"conversationid":${quote(envelope.conversationId)}`;
-  if (envelope.causationId !== undefined) text += `,"causationid":${quote(envelope.causationId)}`;
-  if (envelope.partitionKey !== undefined) text += `,"partitionkey":${quote(envelope.partitionKey)}`;
-  if (envelope.traceparent !== undefined) text += `,"traceparent":${quote(envelope.traceparent)}`;
-  if (envelope.tracestate !== undefined) text += `,"tracestate":${quote(envelope.tracestate)}`;
+  let text = `{"specversion":"1.0","id":${quote("id", envelope.messageId)},"source":${quote("source", envelope.source)}`;
+  text += `,"type":${quote("type", envelope.messageType)},"time":"${isoText(envelope.sentAt)}","datacontenttype":"application/json"`;
+  text += `,"correlationid":${quote("correlationid", envelope.correlationId)}`;
+  text += `,"conversationid":${quote("conversationid", envelope.conversationId)}`;
+  if (envelope.causationId !== undefined) text += `,"causationid":${quote("causationid", envelope.causationId)}`;
+  if (envelope.partitionKey !== undefined) text += `,"partitionkey":${quote("partitionkey", envelope.partitionKey)}`;
+  if (envelope.traceparent !== undefined) text += `,"traceparent":${quote("traceparent", envelope.traceparent)}`;
+  if (envelope.tracestate !== undefined) text += `,"tracestate":${quote("tracestate", envelope.tracestate)}`;
   text += `,"data":${envelope.dataText ?? encodeJson(envelope.data)}}`;
   return { contentType: STRUCTURED, body: utf8Bytes(text) };
 }
@@ -120,8 +122,14 @@ function mediaType(contentType: string): string {
 /** What needs no escaping, which is nearly everything: testing costs half of what JSON.stringify does. */
 const PLAIN = /^[ !#-[\]-~]*$/;
 
-function quote(text: string): string {
-  return PLAIN.test(text) ? `"${text}"` : JSON.stringify(text);
+function quote(name: string, text: string): string {
+  if (PLAIN.test(text)) return `"${text}"`;
+  const json = JSON.stringify(text);
+  if (!holdsForbiddenCharacters(text)) return json;
+  throw new InvalidMessageError(
+    `The attribute "${name}" of the message is ${cut(json)}: control characters and half surrogate pairs, which no receiver takes, must go.`,
+    { cause: undefined, issues: [] },
+  );
 }
 
 let lastTime = Number.NaN;

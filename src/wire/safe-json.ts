@@ -7,8 +7,8 @@ import { UndecodableError } from "./undecodable-error.js";
  */
 export const MAX_JSON_DEPTH = 1000;
 
-/** Text below it cannot be too deep: each level takes an opening and a closing bracket. */
-const DEEP_TEXT_LENGTH = 2 * MAX_JSON_DEPTH;
+/** What is written is put into an envelope, and must not be too deep to be read then. */
+const MAX_WRITTEN_DEPTH = MAX_JSON_DEPTH - 10;
 
 /**
  * Reads JSON of unknown origin. Refused are: what is not JSON, nesting deeper than {@link MAX_JSON_DEPTH}, and any key
@@ -17,7 +17,7 @@ const DEEP_TEXT_LENGTH = 2 * MAX_JSON_DEPTH;
  * @throws UndecodableError saying which of them it was.
  */
 export function parseJson(text: string): unknown {
-  if (text.length >= DEEP_TEXT_LENGTH && isTooDeep(text)) {
+  if (isDeeperThan(MAX_JSON_DEPTH, text)) {
     throw new UndecodableError(`The JSON is nested deeper than ${MAX_JSON_DEPTH} levels.`);
   }
   let value: unknown;
@@ -50,8 +50,8 @@ export function encodeJson(data: unknown): string {
       data === undefined ? "undefined" : typeof data === "object" ? "an object whose toJSON() gives nothing" : `a ${typeof data}`;
     throw invalid(`The message cannot be encoded: JSON.stringify gives nothing for ${kind}.`);
   }
-  if (text.length >= DEEP_TEXT_LENGTH && isTooDeep(text)) {
-    throw invalid(`The message is nested deeper than ${MAX_JSON_DEPTH} levels, which no receiver reads.`);
+  if (isDeeperThan(MAX_WRITTEN_DEPTH, text)) {
+    throw invalid(`The message is nested deeper than ${MAX_WRITTEN_DEPTH} levels, which no receiver reads.`);
   }
   if (text.includes('__proto__":') || text.includes('constructor":')) {
     const key = findForbiddenKey(JSON.parse(text));
@@ -77,18 +77,22 @@ function findForbiddenKey(root: unknown): string | undefined {
   return undefined;
 }
 
-/** Counts opening brackets first, wherever they stand, which is cheap and enough for nearly every text; only then walks it. */
-function isTooDeep(text: string): boolean {
+/**
+ * Each level takes an opening and a closing bracket, so that short text is never too deep. In longer text the opening ones are counted
+ * first, wherever they stand, which is quick and enough for nearly all; only where they are many is the text walked through.
+ */
+function isDeeperThan(levels: number, text: string): boolean {
+  if (text.length <= 2 * levels) return false;
   let brackets = 0;
   for (const bracket of ["{", "["]) {
     for (let at = text.indexOf(bracket); at !== -1; at = text.indexOf(bracket, at + 1)) {
-      if (++brackets > MAX_JSON_DEPTH) return depthExceeds(text);
+      if (++brackets > levels) return depthExceeds(levels, text);
     }
   }
   return false;
 }
 
-function depthExceeds(text: string): boolean {
+function depthExceeds(levels: number, text: string): boolean {
   const QUOTE = 34;
   const BACKSLASH = 92;
   let depth = 0;
@@ -98,7 +102,7 @@ function depthExceeds(text: string): boolean {
     if (code === QUOTE) inString = !inString;
     else if (inString) i += code === BACKSLASH ? 1 : 0;
     else if (code === 123 || code === 91) {
-      if (++depth > MAX_JSON_DEPTH) return true;
+      if (++depth > levels) return true;
     } else if (code === 125 || code === 93) depth--;
   }
   return false;

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { Envelope } from "../../../src/contracts/wire-format.js";
 import { InvalidMessageError } from "../../../src/errors.js";
 import { cloudEvents } from "../../../src/wire/cloud-events.js";
+import { MAX_JSON_DEPTH } from "../../../src/wire/safe-json.js";
 import { UndecodableError } from "../../../src/wire/undecodable-error.js";
 import { Random } from "../../support/random.js";
 
@@ -92,11 +93,36 @@ describe("writing", () => {
     expect(written).toEqual(times);
   });
 
-  test("every character that must be escaped in an attribute is", () => {
-    for (let code = 0; code < 0x300; code++) {
+  test("every character of an attribute is either escaped and read as it was, or refused", () => {
+    const refused: number[] = [];
+    for (const code of [...Array(0x300).keys(), 0x2028, 0xd7ff, 0xd800, 0xdc00, 0xdfff, 0xe000, 0xfffe, 0xffff]) {
       const partitionKey = `a${String.fromCharCode(code)}b`;
-      expect(JSON.parse(cloudEvents.encode({ ...envelope, partitionKey }).body.toString()).partitionkey).toBe(partitionKey);
+      try {
+        const { body, contentType } = cloudEvents.encode({ ...envelope, partitionKey });
+        expect(cloudEvents.decode(body, { contentType }, {}).partitionKey).toBe(partitionKey);
+      } catch (error) {
+        if (!(error instanceof InvalidMessageError)) throw error;
+        refused.push(code);
+      }
     }
+    const controls = [...Array(0x20).keys(), ...Array.from({ length: 0x21 }, (_, i) => 0x7f + i)];
+    expect(refused).toEqual([...controls, 0xd800, 0xdc00, 0xdfff]);
+  });
+
+  test("data as deep as may be written can be read", () => {
+    let data: unknown = 1;
+    for (let i = 0; i < MAX_JSON_DEPTH; i++) {
+      try {
+        const { body, contentType } = cloudEvents.encode({ ...envelope, data });
+        if (i % 50 === 0 || i > 980) cloudEvents.decode(body, { contentType }, {});
+      } catch (error) {
+        expect(error).toBeInstanceOf(InvalidMessageError);
+        expect(i).toBeGreaterThan(980);
+        return;
+      }
+      data = [data];
+    }
+    expect.unreachable();
   });
 });
 

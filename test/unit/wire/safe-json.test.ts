@@ -122,13 +122,13 @@ describe("writing", () => {
 
   test("what is nested too deep for a receiver is refused, as is what JSON cannot write at all", () => {
     const deep = (levels: number): unknown => Array.from({ length: levels }).reduce<unknown>((inside) => [inside], 1);
-    expect(() => encodeJson(deep(MAX_JSON_DEPTH))).not.toThrow();
-    expect(() => encodeJson(deep(MAX_JSON_DEPTH + 1))).toThrow("nested deeper than 1000");
+    expect(() => encodeJson(deep(MAX_JSON_DEPTH - 10))).not.toThrow();
+    expect(() => encodeJson(deep(MAX_JSON_DEPTH - 9))).toThrow("nested deeper than 990");
     expect(() => encodeJson(deep(200_000))).toThrow(InvalidMessageError);
   });
 
   test("whatever is written can be read", () => {
-    const data = { nested: JSON.parse(nested(MAX_JSON_DEPTH - 1, "[", "]")) as unknown, text: "__proto__ constructor \u0000" };
+    const data = { nested: JSON.parse(nested(MAX_JSON_DEPTH - 11, "[", "]")) as unknown, text: "__proto__ constructor \u0000" };
     expect(parseJson(encodeJson(data))).toEqual(data);
   });
 });
