@@ -98,13 +98,17 @@ const breakages: readonly (readonly [what: string, sentence: RegExp, breakage: B
 ];
 
 describe("the conformance suite turns red for a transport that", () => {
-  test.each(breakages)("%s", async (_what, sentence, breakage) => {
-    const healthy = testOf(sentence, {}, 1);
-    const broken = testOf(sentence, breakage, 0.1);
+  test.each(breakages)(
+    "%s",
+    async (_what, sentence, breakage) => {
+      const healthy = testOf(sentence, {}, 1);
+      const broken = testOf(sentence, breakage, 0.1);
 
-    await healthy();
-    await expect(broken()).rejects.toThrow();
-  });
+      await healthy();
+      await expect(broken()).rejects.toThrow();
+    },
+    60_000,
+  );
 });
 
 /** The body of the one test of the suite with that name, over a memory transport broken in that way. */

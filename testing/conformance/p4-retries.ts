@@ -120,6 +120,35 @@ export function p4Retries({ promise }: Suite): void {
     assert.deepEqual(await second.reach(2), [1, 2]);
   });
 
+  promise(
+    "P1 a delayed retry that has no place in the broker loses nothing: the message is retried when the place is there",
+    async (stage) => {
+      const Placed = stage.message("placed");
+      const shipping = stage.name("shipping");
+      const seen = stage.collector<number>();
+      const consumer = (note: Note, { attempt }: Attempt): void => {
+        if (attempt === 1) throw new Error("not yet");
+        seen.add(note.n);
+      };
+      const withoutDelays = await stage.listen(shipping, Placed, consumer);
+      await withoutDelays.stop();
+      const retry = { immediate: 0, delays: ["70ms"] } as const;
+      const bus = await stage.listen(shipping, Placed, consumer, { retry }, { topology: "none" });
+
+      await bus.publish(new Placed(1));
+      await stage.eventually("it has failed, and waits or is retried", () => {
+        const { status, counts } = stage.health(bus, shipping);
+        return status === "paused" || counts.retried > 0;
+      });
+      const creator = stage.bus();
+      stage.endpoint(creator, shipping, { retry }).subscribe(Placed, consumer);
+      await creator.start();
+
+      assert.deepEqual(await seen.reach(1), [1]);
+      assert.equal(stage.health(bus, shipping).counts.deadLettered, 0);
+    },
+  );
+
   promise("P4 a NonRetryableError gives the message up after one run", async (stage) => {
     class Unpayable extends NonRetryableError {}
     const Placed = stage.message("placed");
