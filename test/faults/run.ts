@@ -36,6 +36,10 @@ async function main(): Promise<number> {
   }
   try {
     return await runAgainst(broker, options);
+  } catch (error) {
+    console.error(error instanceof Error && error.name === "AbortError" ? "interrupted" : error);
+    console.log(`FAIL ${headline(options)}: it did not come to its end`);
+    return EXIT.fails;
   } finally {
     await broker.close();
   }

@@ -156,6 +156,8 @@ export class SupervisedService {
       execArgv: ["--enable-source-maps", `--max-old-space-size=${HEAP_LIMIT_MB}`],
       env: { ...process.env, [CONFIG_VARIABLE]: JSON.stringify(this.config) },
       stdio: ["ignore", "pipe", "pipe", "ipc"],
+      // Not in the runner's process group: Ctrl-C is for the runner, which stops the services in order.
+      detached: true,
     });
     this.#child = child;
     this.#spawnedAt = performance.now();
@@ -190,6 +192,7 @@ export class SupervisedService {
 
   #exited(code: number | null, signal: NodeJS.Signals | null): void {
     this.#child = undefined;
+    this.status = { ...this.status, status: "starting", outstanding: 0, running: 0 };
     const how = signal ?? `exit code ${code}`;
     this.#note({ event: "process", what: `${this.name} ended with ${how}${this.#expectedDeath ? ` (${this.#expectedDeath})` : ""}` });
     if (this.#expectedDeath === undefined) this.#trouble(`ended by itself with ${how}; see ${this.name}.output`);
@@ -199,7 +202,6 @@ export class SupervisedService {
     this.#shortLives = performance.now() - this.#spawnedAt < SHORT_LIFE_MS ? this.#shortLives + 1 : 0;
     const wait = Math.min(RESTART_AFTER_AT_MOST_MS, RESTART_AFTER_MS * 2 ** this.#shortLives);
     setTimeout(() => void (this.#wanted && !this.#child && this.#spawn()), wait);
-    this.status = { ...this.status, status: "starting" };
   }
 
   /** A fault of its own, which nobody scheduled: what this process held comes again. */

@@ -72,7 +72,10 @@ export class CarelessTransport implements Transport {
   async receive(source: ReceiveSource, sink: DeliverySink): Promise<Receiver> {
     if (source.from === "dead-letter")
       throw new TrolleybusError("unsupported", "the control has no dead letters", { cause: undefined, retryable: false });
-    const receiver = new CarelessReceiver(source, sink, this.#mistakes, () => this.#receivers.delete(receiver));
+    const receiver = new CarelessReceiver(source, sink, this.#mistakes, {
+      gone: () => void this.#receivers.delete(receiver),
+      newChannel: async () => await this.#connection?.createChannel(),
+    });
     this.#receivers.add(receiver);
     if (this.#connection) await receiver.attach(await this.#connection.createChannel());
     return receiver;
@@ -148,25 +151,45 @@ export class CarelessTransport implements Transport {
   }
 }
 
+interface ReceiverHost {
+  readonly gone: () => void;
+  /** On the connection that there is; `undefined` while there is none. */
+  readonly newChannel: () => Promise<Channel | undefined>;
+}
+
 class CarelessReceiver implements Receiver {
   readonly #source: ReceiveSource;
   readonly #sink: DeliverySink;
   readonly #gone: () => void;
+  readonly #newChannel: () => Promise<Channel | undefined>;
   readonly mistakes: Mistakes;
   channel: Channel | undefined;
   #consumerTag: string | undefined;
 
-  constructor(source: ReceiveSource, sink: DeliverySink, mistakes: Mistakes, gone: () => void) {
+  constructor(source: ReceiveSource, sink: DeliverySink, mistakes: Mistakes, host: ReceiverHost) {
     this.#source = source;
     this.#sink = sink;
     this.mistakes = mistakes;
-    this.#gone = gone;
+    this.#gone = host.gone;
+    this.#newChannel = host.newChannel;
+  }
+
+  async #reattach(): Promise<void> {
+    try {
+      const channel = await this.#newChannel();
+      if (channel && !this.channel) await this.attach(channel);
+    } catch {
+      // The connection has gone as well; what brings it back attaches this receiver.
+    }
   }
 
   async attach(channel: Channel): Promise<void> {
     channel.on("error", () => {});
     channel.on("close", () => {
-      if (this.channel === channel) this.channel = undefined;
+      if (this.channel !== channel) return;
+      this.channel = undefined;
+      // The connection may live on: then nobody else brings the channel back.
+      void this.#reattach();
     });
     await channel.prefetch(this.#source.prefetch);
     this.channel = channel;
