@@ -54,18 +54,21 @@ export const PUBLISH_HEADER = "tb-publish";
 const MAX_PROPERTY_BYTES = 255;
 
 /** Headers that the broker sets, or that steer it: never copied, so that nobody sends by them what the bus did not mean. */
+/** Before the name of a user's header that the broker would take, or set, for its own. */
+const ESCAPE = "tb-header-";
+
+/** Headers that the broker sets, or that steer it: never copied, so that nobody sends by them what the bus did not mean. */
+const BROKER_HEADER = /^(?:CC|BCC|x-death|x-first-death-.*|x-last-death-.*|x-delivery-count|x-acquired-count|x-opt-.*)$/;
 /** What the broker says of a letter that it dead-lettered itself. */
 const DEATH_HEADER = /^x-(?:death|first-death-|last-death-)/;
-const BROKER_HEADER = /^(?:cc|bcc|x-death|x-first-death-.*|x-last-death-.*|x-delivery-count|x-acquired-count|x-opt-.*|x-routed-.*)$/i;
 
 export function publishOf(message: OutgoingMessage, names: Names): Publish {
   const { to, body, properties, headers } = message;
   const isEvent = "event" in to;
   let table: Record<string, unknown> | undefined;
   for (const name in headers) {
-    if (BROKER_HEADER.test(name)) continue;
     table ??= {};
-    table[name] = headers[name];
+    table[BROKER_HEADER.test(name) ? ESCAPE + name : name] = headers[name];
   }
   if (properties.partitionKey !== undefined) {
     table ??= {};
@@ -148,7 +151,7 @@ export function headersOf(message: Message, withDeath: boolean): Readonly<Record
     if (name === PARTITION_KEY_HEADER || name === PUBLISH_HEADER || name === "__proto__") continue;
     if (BROKER_HEADER.test(name) && !(withDeath && DEATH_HEADER.test(name))) continue;
     headers ??= {};
-    headers[name] = asText(table[name]);
+    headers[name.startsWith(ESCAPE) ? name.slice(ESCAPE.length) : name] = asText(table[name]);
   }
   return headers ?? NO_HEADERS;
 }
