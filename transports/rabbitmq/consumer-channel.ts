@@ -30,6 +30,8 @@ interface Session {
   readonly channel: Channel;
   readonly held: HeldDeliveries<RabbitMqDelivery>;
   consumerTag: string | undefined;
+  /** The request to consume that is on its way. */
+  consuming: Promise<void> | undefined;
   /** What the server said when it closed the channel. */
   answer: ServerAnswer | undefined;
   /** Ends the wait in the loop: the channel is gone or no longer wanted. */
@@ -82,8 +84,9 @@ export class ConsumerChannel {
   async pause(): Promise<void> {
     this.#isPaused = true;
     const session = this.#session;
-    if (session?.consumerTag === undefined) return;
-    const tag = session.consumerTag;
+    await session?.consuming?.catch(() => {});
+    const tag = session?.consumerTag;
+    if (!session || tag === undefined) return;
     session.consumerTag = undefined;
     await within(REQUEST_TIMEOUT_MS, session.channel.cancel(tag), noAnswer).catch((error: unknown) => this.#give(session, textOf(error)));
   }
@@ -92,8 +95,7 @@ export class ConsumerChannel {
   async resume(): Promise<void> {
     this.#isPaused = false;
     const session = this.#session;
-    if (!session || session.consumerTag !== undefined) return;
-    await this.#consume(session).catch((error: unknown) => this.#give(session, textOf(error)));
+    if (session) await this.#consume(session).catch((error: unknown) => this.#give(session, textOf(error)));
   }
 
   /** Gives back everything that is held, in its order, and begins anew on another channel. */
@@ -166,7 +168,15 @@ export class ConsumerChannel {
     const ended = new Promise<string>((resolve) => {
       end = resolve;
     });
-    const session: Session = { channel, held: new HeldDeliveries(channel), consumerTag: undefined, answer: undefined, end, ended };
+    const session: Session = {
+      channel,
+      held: new HeldDeliveries(channel),
+      consumerTag: undefined,
+      consuming: undefined,
+      answer: undefined,
+      end,
+      ended,
+    };
     channel.on("error", (error) => {
       session.answer = serverAnswer(error);
     });
@@ -183,6 +193,15 @@ export class ConsumerChannel {
   }
 
   async #consume(session: Session): Promise<void> {
+    if (session.consumerTag !== undefined) return;
+    session.consuming ??= this.#beginToConsume(session).finally(() => {
+      session.consuming = undefined;
+    });
+    await session.consuming;
+    if (this.#isPaused) await this.pause();
+  }
+
+  async #beginToConsume(session: Session): Promise<void> {
     const take = (message: ConsumeMessage | null): void => {
       if (message !== null) {
         this.#owner.delivered(message, session.held);
@@ -193,7 +212,6 @@ export class ConsumerChannel {
     };
     const { consumerTag } = await within(REQUEST_TIMEOUT_MS, session.channel.consume(this.#queue, take), noAnswer);
     session.consumerTag = consumerTag;
-    if (this.#isPaused) await this.pause();
   }
 
   #isReceiving(): void {

@@ -25,7 +25,8 @@ type State = "open" | "busy" | "settled";
 export class RabbitMqDelivery implements Delivery, HeldDelivery {
   readonly message: Message;
   readonly held: HeldDeliveries<RabbitMqDelivery>;
-  readonly suspicion: Delivery["suspicion"];
+  /** Decided before it is handed to the core. */
+  suspicion: Delivery["suspicion"];
   readonly #home: DeliveryHome;
   #state: State = "open";
   #isLost = false;
@@ -94,6 +95,12 @@ export class RabbitMqDelivery implements Delivery, HeldDelivery {
     if (this.#isLost) return "lost";
     this.#home.release(this);
     return "settled";
+  }
+
+  /** To the queue's own dead-letter exchange, unrun, by the broker's own means. */
+  reject(): void {
+    this.#begin("reject");
+    this.#end(true);
   }
 
   lose(): void {

@@ -20,6 +20,7 @@ export class HeldDeliveries<T extends HeldDelivery = HeldDelivery> {
   #settled: number[] = [];
   #isFlushPlanned = false;
   #isOpen = true;
+  #newest = 0;
   #firstKept = Number.POSITIVE_INFINITY;
   #whenEmpty: (() => void)[] = [];
   readonly #flush = (): void => this.flush();
@@ -37,7 +38,19 @@ export class HeldDeliveries<T extends HeldDelivery = HeldDelivery> {
     return this.#unsettled.size;
   }
 
+  /** The tag of what has been held longest. */
+  get oldest(): number | undefined {
+    const first = this.#unsettled.keys().next();
+    return first.done ? undefined : first.value;
+  }
+
+  /** The tag of what came last. */
+  get newest(): number {
+    return this.#newest;
+  }
+
   add(tag: number, delivery: T): void {
+    this.#newest = tag;
     this.#unsettled.set(tag, delivery);
   }
 
@@ -85,8 +98,7 @@ export class HeldDeliveries<T extends HeldDelivery = HeldDelivery> {
     const settled = this.#settled;
     if (settled.length === 0 || !this.#isOpen) return;
     this.#settled = [];
-    const oldest = this.#unsettled.keys().next();
-    const end = Math.min(oldest.done ? Number.POSITIVE_INFINITY : oldest.value, this.#firstKept);
+    const end = Math.min(this.oldest ?? Number.POSITIVE_INFINITY, this.#firstKept);
     let prefix = 0;
     for (const tag of settled) if (tag < end && tag > prefix) prefix = tag;
     this.#send(() => {

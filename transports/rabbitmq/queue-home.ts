@@ -4,6 +4,7 @@ import type { CopyStore } from "./copy-store.js";
 import type { DeliveryHome, RabbitMqDelivery } from "./delivery.js";
 import { RabbitMqError } from "./errors.js";
 import type { Names } from "./mapping.js";
+import type { OrderedIntake } from "./ordered-intake.js";
 import type { DeliveryCounts } from "./suspicion.js";
 
 /** What the deliveries of an endpoint's queues share: where their copies go. */
@@ -14,16 +15,23 @@ export class QueueHome implements DeliveryHome {
   readonly #endpoint: EndpointPlan;
   readonly #copies: CopyStore;
   readonly #counts: DeliveryCounts;
-  readonly #keepsPlace: boolean;
+  readonly #ordered: OrderedIntake | undefined;
 
-  /** @param keepsPlace what is released goes back when the channel closes, so that nothing is overtaken */
-  constructor(source: string, names: Names, endpoint: EndpointPlan, copies: CopyStore, counts: DeliveryCounts, keepsPlace: boolean) {
+  /** @param ordered where the endpoint is ordered: what is released then goes back when the channel closes, so that nothing is overtaken */
+  constructor(
+    source: string,
+    names: Names,
+    endpoint: EndpointPlan,
+    copies: CopyStore,
+    counts: DeliveryCounts,
+    ordered: OrderedIntake | undefined,
+  ) {
     this.source = source;
     this.#names = names;
     this.#endpoint = endpoint;
     this.#copies = copies;
     this.#counts = counts;
-    this.#keepsPlace = keepsPlace;
+    this.#ordered = ordered;
   }
 
   async storeRetry(message: Message, delayMs: number, failure: FailureHeaders): Promise<void> {
@@ -48,12 +56,16 @@ export class QueueHome implements DeliveryHome {
   }
 
   release(delivery: RabbitMqDelivery): void {
-    if (this.#keepsPlace) return;
+    if (this.#ordered) {
+      this.#ordered.settled(delivery);
+      return;
+    }
     this.#counts.survived(delivery.message);
     delivery.held.giveBack(delivery.tag);
   }
 
   settled(delivery: RabbitMqDelivery): void {
     this.#counts.forget(delivery.message);
+    this.#ordered?.settled(delivery);
   }
 }

@@ -1,15 +1,21 @@
 import type { ConsumeMessage } from "amqplib";
 import type { Logger } from "../../src/contracts/logger.js";
 import type { DeliverySink, EndpointPlan, Receiver } from "../../src/contracts/transport.js";
+import { AloneNotes } from "./alone-notes.js";
 import type { ManagedConnection } from "./connection.js";
 import { ConsumerChannel } from "./consumer-channel.js";
 import { CopyStore } from "./copy-store.js";
 import { RabbitMqDelivery } from "./delivery.js";
 import type { HeldDeliveries } from "./held-deliveries.js";
+import { HoldLimit } from "./hold-limit.js";
 import type { Names } from "./mapping.js";
+import { OrderedIntake } from "./ordered-intake.js";
 import { QueueHome } from "./queue-home.js";
 import type { Sender } from "./sender.js";
-import { DeliveryCounts } from "./suspicion.js";
+import { SuspectMover } from "./suspect-mover.js";
+import { SuspectReader } from "./suspect-reader.js";
+import { DeliveryCounts, SUSPECT_AFTER } from "./suspicion.js";
+import { settledWithin } from "./time-limit.js";
 import type { TopologyKeeper } from "./topology-keeper.js";
 
 /** What the receivers of one transport share. */
@@ -19,10 +25,15 @@ export interface ReceiverEnvironment {
   readonly keeper: TopologyKeeper;
   readonly names: Names;
   readonly logger: Logger;
+  /** No delivery is held for longer: before that all are given back, in order, and begun anew. */
+  readonly maxHoldMs: number;
   status(endpoint: string, status: "up" | "degraded" | "down", reason?: string): void;
 }
 
-/** Receives from the queue of an endpoint. */
+/** What is held so long (as a part of the longest hold) is given back; what runs has the rest of the time to end. */
+const GIVE_BACK_AT = 0.9;
+
+/** Receives from the queue of an endpoint, and from that of its suspects. */
 export class EndpointReceiver implements Receiver {
   readonly #environment: ReceiverEnvironment;
   readonly #endpoint: EndpointPlan;
@@ -30,55 +41,109 @@ export class EndpointReceiver implements Receiver {
   readonly #consumer: ConsumerChannel;
   readonly #counts = new DeliveryCounts();
   readonly #home: QueueHome;
+  readonly #holdLimit: HoldLimit;
+  /** With `order: "key"`: suspects stay in their place. */
+  readonly #ordered: OrderedIntake | undefined;
+  /** With `order: "none"`: suspects are moved, and read apart. */
+  readonly #suspects: { readonly mover: SuspectMover; readonly reader: SuspectReader } | undefined;
   #isStopping = false;
+  #isGivingBack = false;
   #stopped: Promise<void> | undefined;
 
   constructor(environment: ReceiverEnvironment, endpoint: EndpointPlan, prefetch: number, sink: DeliverySink) {
     const { connection, names, logger, keeper, sender } = environment;
+    const queue = names.queue(endpoint.name);
+    const suspectQueue = names.suspectQueue(endpoint.name);
+    const copies = new CopyStore(sender, keeper, endpoint.name);
+    const repair = (): Promise<boolean> => keeper.repairEndpoint(endpoint.name);
     this.#environment = environment;
     this.#endpoint = endpoint;
     this.#sink = sink;
-    const queue = names.queue(endpoint.name);
-    const copies = new CopyStore(sender, keeper, endpoint.name);
-    this.#home = new QueueHome(queue, names, endpoint, copies, this.#counts, endpoint.order === "key");
     this.#consumer = new ConsumerChannel(
       connection,
       queue,
       prefetch,
       {
         delivered: (message, held) => this.#delivered(message, held),
-        opened: () => {},
-        lost: (deliveries) => {
-          for (const { message } of deliveries) this.#counts.survived(message);
-        },
+        opened: (held) => this.#holdLimit.watch(held),
+        lost: (deliveries) => this.#lost(deliveries),
         status: (status, reason) => environment.status(endpoint.name, status, reason),
-        repair: () => keeper.repairEndpoint(endpoint.name),
+        repair,
       },
       logger,
     );
+    this.#holdLimit = new HoldLimit(environment.maxHoldMs * GIVE_BACK_AT, () => void this.#giveAllBack());
+    if (endpoint.order === "key") {
+      this.#ordered = new OrderedIntake(sink, new AloneNotes(environment, suspectQueue), logger);
+      this.#home = new QueueHome(queue, names, endpoint, copies, this.#counts, this.#ordered);
+    } else {
+      this.#home = new QueueHome(queue, names, endpoint, copies, this.#counts, undefined);
+      const counts = new DeliveryCounts();
+      const home = new QueueHome(suspectQueue, names, endpoint, copies, counts, undefined);
+      const reader = new SuspectReader(environment, home, counts, this.#consumer, sink, repair);
+      this.#suspects = { reader, mover: new SuspectMover(copies, suspectQueue, () => reader.look(), logger) };
+    }
   }
 
   /** @throws RabbitMqError "topology" when the queue is not there, or may not be read */
   async start(): Promise<void> {
+    const reader = this.#suspects?.reader;
+    const areSuspectsWaiting = (await reader?.areWaiting()) ?? false;
+    if (areSuspectsWaiting) await this.#consumer.pause();
     await this.#consumer.start();
+    reader?.start(areSuspectsWaiting);
     this.#environment.keeper.received(this.#endpoint.name);
   }
 
   stop(): Promise<void> {
-    this.#isStopping = true;
-    // With one active consumer a cancel would make the next one active while messages before its first are still being handled here.
-    this.#stopped ??= this.#endpoint.order === "key" ? Promise.resolve() : this.#consumer.pause();
+    this.#stopped ??= this.#stop();
     return this.#stopped;
   }
 
   async close(deadline: number): Promise<void> {
+    await settledWithin(deadline - performance.now(), this.stop());
+    this.#holdLimit.stop();
+    await Promise.all([this.#consumer.close(deadline), this.#suspects?.reader.close(deadline)]);
+  }
+
+  async #stop(): Promise<void> {
     this.#isStopping = true;
-    await this.#consumer.close(deadline);
+    // With one active consumer a cancel would make the next one active while messages before its first are still being handled here.
+    if (this.#ordered) this.#ordered.holdUp();
+    else await Promise.all([this.#consumer.pause(), this.#suspects?.reader.stop()]);
   }
 
   #delivered(message: ConsumeMessage, held: HeldDeliveries<RabbitMqDelivery>): void {
     const delivery = new RabbitMqDelivery(message, held, this.#home, "none");
-    if (!this.#isStopping) this.#sink.deliver(delivery);
-    else void delivery.release();
+    const unexplained = message.fields.redelivered ? this.#counts.unexplained(message) : 0;
+    if (this.#ordered) this.#ordered.take(delivery, unexplained);
+    else if (this.#isStopping) void delivery.release();
+    else if (unexplained >= SUSPECT_AFTER) void this.#suspects?.mover.move(delivery);
+    else this.#sink.deliver(delivery);
+  }
+
+  #lost(deliveries: readonly RabbitMqDelivery[]): void {
+    for (const { message } of deliveries) this.#counts.survived(message);
+    this.#ordered?.lost();
+  }
+
+  /** Before the broker closes the channel over a delivery that is held too long: no more is taken, what runs may end, the rest goes back. */
+  async #giveAllBack(): Promise<void> {
+    if (this.#isGivingBack || this.#isStopping) return;
+    this.#isGivingBack = true;
+    const held = this.#consumer.held;
+    const timeLeft = this.#environment.maxHoldMs * (1 - GIVE_BACK_AT);
+    if (this.#ordered) {
+      this.#ordered.holdUp();
+      await settledWithin(timeLeft, this.#ordered.whenNothingTaken());
+    } else {
+      await this.#consumer.pause();
+      if (held) await settledWithin(timeLeft, held.whenEmpty());
+    }
+    if (held?.isOpen) this.#consumer.reopen("a delivery is held for nearly as long as RabbitMQ allows, so all are given back");
+    this.#isGivingBack = false;
+    if (this.#isStopping) return;
+    if (this.#ordered) this.#ordered.goOn();
+    else await this.#consumer.resume();
   }
 }

@@ -101,6 +101,7 @@ export class RabbitMqTransport implements Transport {
         keeper,
         names,
         logger: host.logger,
+        maxHoldMs: MAX_HOLD_MS,
         status: (endpoint, status, reason) => host.status({ endpoint }, status, reason),
       };
       this.#open = { host, names, publishing, consuming, sender, keeper, environment };
