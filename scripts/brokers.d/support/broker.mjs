@@ -65,11 +65,12 @@ export class Broker {
   /** @returns {Promise<RunningBroker | undefined>} the broker as it runs now, `undefined` when it does not */
   async running() {
     const { url, managementUrl, docker, variable } = this.#definition;
-    const given = process.env[variable];
-    if (given && (await answerAll(given))) return { url: given, origin: "environment" };
     const own = { url: url(), ...(managementUrl ? { managementUrl: managementUrl() } : {}) };
+    const given = process.env[variable];
+    if (given && given !== own.url && (await answerAll(given))) return { url: given, origin: "environment" };
     if (this.installed && this.#definition.server().running()) return { ...own, origin: "local" };
     if (docker && existsSync(this.#containerMark) && (await answerAll(own.url))) return { ...own, origin: "docker" };
+    if (given && (await answerAll(given))) return { url: given, origin: "environment" };
     return undefined;
   }
 
