@@ -18,6 +18,8 @@ export interface Counts {
   acknowledged: number;
   refused: number;
   unknown: number;
+  /** Published by handlers: confirmed with their message, not by an outcome of their own. */
+  byHandlers: number;
   handled: number;
   deadLettered: number;
   /** Not acknowledged, but handled: legal. */
@@ -92,7 +94,17 @@ function judge(history: History, options: CheckOptions): Findings {
   const corrupt: Finding[] = [];
   const misjudged: Finding[] = [];
   const falseRefusals: Finding[] = [];
-  const counts: Counts = { attempted: 0, acknowledged: 0, refused: 0, unknown: 0, handled: 0, deadLettered: 0, recovered: 0, runs: 0 };
+  const counts: Counts = {
+    attempted: 0,
+    acknowledged: 0,
+    refused: 0,
+    unknown: 0,
+    byHandlers: 0,
+    handled: 0,
+    deadLettered: 0,
+    recovered: 0,
+    runs: 0,
+  };
   for (const message of history.messages.values()) {
     count(message, counts);
     lost.push(...findLost(message, history));
@@ -126,16 +138,19 @@ function judge(history: History, options: CheckOptions): Findings {
 }
 
 function count(message: MessageHistory, counts: Counts): void {
-  if (message.sendings.length > 0) counts.attempted++;
-  const acknowledged = isAcknowledged(message.sendings);
-  if (acknowledged) counts.acknowledged++;
-  else if (message.sendings.length > 0 && message.sendings.every((sending) => sending.outcome === "refused")) counts.refused++;
-  else if (message.sendings.length > 0) counts.unknown++;
-  const handled = message.runs.some((run) => run.result === "handled");
+  const { sendings, runs, deadLetters } = message;
+  const byHandler = sendings[0]?.attempt.parent !== undefined;
+  const acknowledged = isAcknowledged(sendings);
+  const handled = runs.some((run) => run.result === "handled");
+  if (byHandler) counts.byHandlers++;
+  else if (acknowledged) counts.acknowledged++;
+  else if (sendings.length > 0 && sendings.every((sending) => sending.outcome === "refused")) counts.refused++;
+  else if (sendings.length > 0) counts.unknown++;
+  if (sendings.length > 0) counts.attempted++;
   if (handled) counts.handled++;
-  if (handled && !acknowledged) counts.recovered++;
-  if (message.deadLetters.length > 0) counts.deadLettered++;
-  counts.runs += message.runs.length;
+  if (handled && !acknowledged && !byHandler) counts.recovered++;
+  if (deadLetters.length > 0) counts.deadLettered++;
+  counts.runs += runs.length;
 }
 
 function isAcknowledged(sendings: readonly Sending[]): boolean {

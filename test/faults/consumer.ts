@@ -51,6 +51,7 @@ class Work {
       case "poison":
         throw plan.retryable ? new Error("planned to fail always") : new NonRetryableError("planned to fail at once");
       case "kill":
+        await sleep(plan.afterMs);
         await this.#service.announceDeath(`killed by ${id}`);
         return die(plan.how);
     }
@@ -73,7 +74,7 @@ class Work {
 function die(how: "exit" | "out-of-memory"): never {
   if (how === "exit") process.kill(process.pid, "SIGKILL");
   const hoard: unknown[] = [];
-  for (;;) hoard.push(Array.from({ length: 100_000 }, (_, i) => ({ i })));
+  for (;;) hoard.push(new Array(2_000_000).fill(hoard.length + 0.5));
 }
 
 /** A service that handles messages as their plans say, and writes down every run. */

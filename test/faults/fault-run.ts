@@ -19,7 +19,8 @@ import type { BrokerUnderTest } from "./transports/transport.js";
 const OUTSTANDING = 50;
 const KEYS = 20;
 const CONCURRENCY = 8;
-const PREFETCH = 16;
+/** 31 innocent messages and the one that kills. */
+const POISON_CONCURRENCY = 32;
 const WORK_MS = 15;
 /** Slow enough for a backlog: what a control loses is what waits. */
 const CONTROL_WORK_MS = 200;
@@ -112,7 +113,8 @@ export class FaultRun {
   }
 
   async #config({ role, name }: Pick<ServiceConfig, "role" | "name">): Promise<ServiceConfig> {
-    const { client, control, store, seed, rate } = this.#options;
+    const { client, control, mix, store, seed, rate } = this.#options;
+    const concurrency = mix === "poison" ? POISON_CONCURRENCY : CONCURRENCY;
     const network = await ServiceNetwork.open(this.#broker.addresses, this.#random.integer(1, 1_000_000));
     this.#networks.set(name, network);
     return {
@@ -127,8 +129,8 @@ export class FaultRun {
       rate,
       outstanding: OUTSTANDING,
       keys: KEYS,
-      concurrency: CONCURRENCY,
-      prefetch: PREFETCH,
+      concurrency,
+      prefetch: 2 * concurrency,
       workMs: control === undefined ? WORK_MS : CONTROL_WORK_MS,
       workload: this.#full ? "full" : "plain",
     };

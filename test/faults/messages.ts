@@ -10,8 +10,8 @@ export type Plan =
   | { readonly kind: "echo"; readonly ms: number; readonly echoId: string }
   /** Always fails: "retryable" goes through all retries first. */
   | { readonly kind: "poison"; readonly retryable: boolean }
-  /** Kills the process that handles it: at once, or by using up its memory. */
-  | { readonly kind: "kill"; readonly how: "exit" | "out-of-memory" };
+  /** Kills the process that handles it, after a while in which others begin: by a signal, or by using up its memory. */
+  | { readonly kind: "kill"; readonly how: "exit" | "out-of-memory"; readonly afterMs: number };
 
 /** The fields that every message of the fault suite has. `id` is the ledger's, and the bus's unless the bus derives one. */
 export interface FaultMessage {

@@ -31,8 +31,8 @@ export const CONFIG_VARIABLE = "TROLLEYBUS_FAULTS_SERVICE";
 export type Command =
   | { readonly command: "pause" }
   | { readonly command: "resume" }
-  /** Publishers: send this one now. */
-  | { readonly command: "publish"; readonly how: "exit" | "out-of-memory" };
+  /** Publishers: send a message that kills its handler, behind so many innocent ones that are still being handled then. */
+  | { readonly command: "poison"; readonly how: "exit" | "out-of-memory"; readonly innocents: number };
 
 /** From a service to the runner, every half second. */
 export interface Status {

@@ -8,6 +8,9 @@ import { runService, type Service } from "./service.js";
 const TICK_MS = 20;
 /** A message that was not confirmed is sent again, with its id, so often at most: then its publisher gives up, as real ones do. */
 const MAX_TRIES = 20;
+/** Time for all innocent ones to begin, and for none of them to end. */
+const KILL_AFTER_MS = 300;
+const INNOCENT_MS = 1_000;
 /** How long a stopping publisher waits for what it has outstanding. */
 const STOP_WAIT_MS = 30_000;
 
@@ -36,8 +39,10 @@ class Publishing {
     this.#freeKeys = Array.from({ length: keys }, (_, index) => `${this.#prefix}-key-${index}`);
   }
 
-  nextId(): string {
-    return `${this.#prefix}-${this.#count++}`;
+  /** The innocent ones are being handled when the last one kills their process. */
+  poison(how: "exit" | "out-of-memory", innocents: number): void {
+    for (let i = 0; i < innocents; i++) void this.publish(new Task(this.#nextId(), null, { kind: "work", ms: INNOCENT_MS }, ""));
+    void this.publish(new Task(this.#nextId(), null, { kind: "kill", how, afterMs: KILL_AFTER_MS }, ""));
   }
 
   /** Publishes what is due, unless too much is outstanding: then the rate falls, as it does when callers await. */
@@ -57,16 +62,20 @@ class Publishing {
     }
   }
 
+  #nextId(): string {
+    return `${this.#prefix}-${this.#count++}`;
+  }
+
   async #publishOne(): Promise<void> {
     const random = this.#random;
     const key = this.#service.config.workload === "full" && random.chance(0.3) ? this.#freeKeys.pop() : undefined;
     if (key !== undefined) {
       // One key's messages wait for each other: that is what order is promised for.
-      await this.publish(new Step(this.nextId(), key, this.#plan({ echoes: false }), this.#padding()));
+      await this.publish(new Step(this.#nextId(), key, this.#plan({ echoes: false }), this.#padding()));
       this.#freeKeys.unshift(key);
       return;
     }
-    const id = this.nextId();
+    const id = this.#nextId();
     const command = this.#service.config.workload === "full" && random.chance(0.2);
     const message = new (command ? Order : Task)(id, null, this.#plan({ echoes: true }), this.#padding());
     const copies = random.chance(0.01) ? 2 : 1;
@@ -83,7 +92,7 @@ class Publishing {
       .pickWeighted<{ readonly weight: number; readonly plan: () => Plan }>(
         [
           { weight: 88, plan: () => ({ kind: "work", ms }) },
-          { weight: echoes ? 5 : 0, plan: () => ({ kind: "echo", ms, echoId: `${this.nextId()}-echo` }) },
+          { weight: echoes ? 5 : 0, plan: () => ({ kind: "echo", ms, echoId: `${this.#nextId()}-echo` }) },
           { weight: 5, plan: () => ({ kind: "fail", times: random.integer(1, 4) }) },
           { weight: 2, plan: () => ({ kind: "poison", retryable: random.chance(0.5) }) },
         ],
@@ -135,7 +144,7 @@ runService(async (service) => {
   const client = await module.openPublisher(service.config);
   const work = new Publishing(service, client, module);
   service.onCommand((command) => {
-    if (command.command === "publish") void work.publish(new Task(work.nextId(), null, { kind: "kill", how: command.how }, ""));
+    if (command.command === "poison") work.poison(command.how, command.innocents);
     else work.paused = command.command === "pause";
   });
   const ticker = setInterval(() => work.tick(), TICK_MS);

@@ -14,6 +14,7 @@ export function table(findings: Findings): string {
     ["acknowledged", counts.acknowledged],
     ["refused", counts.refused],
     ["unknown", counts.unknown],
+    ["published by handlers", counts.byHandlers],
     ["handled", counts.handled],
     ["recovered (not acknowledged, but handled)", counts.recovered],
     ["dead-lettered", counts.deadLettered],

@@ -28,7 +28,7 @@ export const USAGE = `npm run faults -- [options]
   --mix NAME         all, broker, network, service, poison (see docs/faults.md)         (all)
   --only TEXT        only faults whose name contains it
   --control NAME     make a mistake on purpose; the run must fail (see docs/faults.md)
-  --publishers N, --consumers N, --rate MESSAGES_PER_SECOND of each publisher   (2, 3, 40; 150 with --control)
+  --publishers N, --consumers N, --rate MESSAGES_PER_SECOND of each publisher   (2, 3, 40)
   --json FILE        the figures, for a program
   --keep             keep the ledgers and logs of a good run too (those of a bad one are always kept)
 
@@ -50,7 +50,7 @@ export function parseRunOptions(args: readonly string[]): RunOptions {
       seed: { type: "string" },
       faults: { type: "string" },
       publishers: { type: "string", default: "2" },
-      consumers: { type: "string", default: "3" },
+      consumers: { type: "string" },
       rate: { type: "string" },
       json: { type: "string" },
       keep: { type: "boolean", default: false },
@@ -67,7 +67,8 @@ export function parseRunOptions(args: readonly string[]): RunOptions {
     seed: number("seed", values.seed ?? String(Date.now() % 1_000_000), 0),
     faults: number("faults", values.faults ?? "20", 0),
     publishers: number("publishers", values.publishers, 1),
-    consumers: number("consumers", values.consumers, 1),
+    // One instance, so that what the poison kills is what the innocent messages are in.
+    consumers: number("consumers", values.consumers ?? (values.mix === "poison" ? "1" : "3"), 1),
     rate: number("rate", values.rate ?? (values.control === undefined ? "40" : "150"), 1),
     json: values.json,
     keep: values.keep,

@@ -74,19 +74,25 @@ export const serviceFaults: readonly FaultKind[] = [
       return { hits: [target.hit(2)], detail: target.name };
     },
   },
-  poison("service: killed by a poison message", "exit"),
-  poison("service: out of memory by a poison message", "out-of-memory"),
+  poison("service: killed by a poison message", "exit", 0),
+  poison("service: out of memory by a poison message", "out-of-memory", 0),
+];
+
+/** What the mix "poison" is for: a message that kills its process while 31 innocent ones are being handled there. */
+export const poisonFaults: readonly FaultKind[] = [
+  poison("poison: a process killed, with 31 innocent messages in flight", "exit", 31),
+  poison("poison: a process out of memory, with 31 innocent messages in flight", "out-of-memory", 31),
 ];
 
 /** The deaths are faults of their own, which the supervisor writes down; the one that sends the message is hit by nothing. */
-function poison(kind: string, how: "exit" | "out-of-memory"): FaultKind {
+function poison(kind: string, how: "exit" | "out-of-memory", innocents: number): FaultKind {
   return {
     kind,
     group: "service",
     weight: 0.5,
     async inject(scene) {
       const before = deaths(scene);
-      scene.random.pick(scene.supervisor.publishers).send({ command: "publish", how });
+      scene.random.pick(scene.supervisor.publishers).send({ command: "poison", how, innocents });
       const deadline = performance.now() + POISON_LIMIT_MS;
       let seen = before;
       let quietSince = performance.now();
