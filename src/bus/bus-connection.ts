@@ -82,10 +82,13 @@ export class BusConnection implements SendTarget {
     const state = this.#events.get(type);
     if (state === "ready") return undefined;
     if (state) return state;
-    const made = this.provision({ ...NOTHING, events: [type] }).catch((error: unknown) => {
-      this.#events.delete(type);
-      throw error;
-    });
+    const made = this.provision({ ...NOTHING, events: [type] }).then(
+      () => void this.#events.set(type, "ready"),
+      (error: unknown) => {
+        this.#events.delete(type);
+        throw error;
+      },
+    );
     this.#events.set(type, made);
     return made;
   }

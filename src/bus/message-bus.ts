@@ -10,12 +10,13 @@ import type { IncomingStep, OutgoingStep } from "../contracts/steps.js";
 import type { TransportHost } from "../contracts/transport.js";
 import type { Instance, Receivable } from "../contracts/wire-safe.js";
 import { DeadLetterBox } from "../dead-letters/dead-letter-box.js";
+import { Visits } from "../dead-letters/visits.js";
 import { LeaseKeeper } from "../deduplication/lease-keeper.js";
 import { EndpointDefinition } from "../endpoint/endpoint-definition.js";
 import { RunningEndpoint } from "../endpoint/running-endpoint.js";
 import { TrolleybusError } from "../errors.js";
 import type { BusSettings } from "../options/bus-settings.js";
-import { STOP_DEADLINE_MS } from "../options/defaults.js";
+import { LONGEST_TIME_MS, STOP_DEADLINE_MS } from "../options/defaults.js";
 import { show } from "../options/show.js";
 import { MessageComposer } from "../outgoing/message-composer.js";
 import { PendingBudget } from "../outgoing/pending-budget.js";
@@ -44,9 +45,11 @@ export class MessageBus implements Bus {
   readonly #userSteps: IncomingStep[] = [];
   readonly #definitions: Map<string, EndpointDefinition> = new Map();
   #endpoints: readonly RunningEndpoint[] = [];
+  #storeOpened: Promise<void> | undefined;
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
   readonly #stopped = new AbortController();
+  readonly #visits = new Visits();
 
   constructor(settings: BusSettings) {
     this.#settings = settings;
@@ -114,8 +117,10 @@ export class MessageBus implements Bus {
 
   stop(options: { readonly deadline?: Duration } = {}): Promise<void> {
     const deadlineMs = options.deadline === undefined ? STOP_DEADLINE_MS : parseDuration(options.deadline);
-    if (deadlineMs === undefined)
-      return Promise.reject(configuration(`stop: deadline is ${show(options.deadline)}; it is milliseconds or text such as "25s".`));
+    if (deadlineMs === undefined || deadlineMs > LONGEST_TIME_MS)
+      return Promise.reject(
+        configuration(`stop: deadline is ${show(options.deadline)}; it is milliseconds or text such as "25s", at most 24 days.`),
+      );
     this.#stopping ??= this.#stop(deadlineMs);
     return this.#stopping;
   }
@@ -140,7 +145,7 @@ export class MessageBus implements Bus {
   deadLetters(endpoint: string = this.#settings.service): DeadLetters {
     const mistake = mistakeInEndpointName(endpoint);
     if (mistake) throw configuration(`deadLetters is given the name of an endpoint; ${mistake}`);
-    return new DeadLetterBox(endpoint, () => this.#connection.open(), this.#sender, this.#stopped.signal);
+    return new DeadLetterBox(endpoint, () => this.#connection.open(), this.#sender, this.#visits);
   }
 
   get #maxMessageBytes(): number {
@@ -188,10 +193,11 @@ export class MessageBus implements Bus {
     const transport = await this.#connection.open();
     checkCapabilities(transport.name, transport.capabilities, namePrefix, planned);
     if (planned.some(({ settings }) => settings.deduplication)) {
-      await store.open(
+      this.#storeOpened = store.open(
         { service, namePrefix, logger, status: (status, reason) => this.#health.storeIs(status, reason) },
         this.#stopped.signal,
       );
+      await this.#storeOpened;
       if (topology !== "none") await store.provision(topology);
     }
     const events = new Set([...publishes.map((type) => type.messageType), ...planned.flatMap(({ plan }) => plan.subscribed)]);
@@ -210,18 +216,36 @@ export class MessageBus implements Bus {
     // Flushing and closing need a part of the time too.
     const handlersUntil = deadline - Math.min(2000, deadlineMs / 5);
     const endpoints = this.#endpoints;
-    const drained = Promise.all(endpoints.map((endpoint) => endpoint.drain()));
-    await orUntil(drained, handlersUntil);
+    const drained = Promise.all([this.#visits.end(), ...endpoints.map((endpoint) => endpoint.drain())]);
+    await this.#orUntil(handlersUntil, drained);
     for (const endpoint of endpoints) endpoint.abandon();
     this.#publisher.stop();
-    await orUntil(Promise.all([drained, this.#sender.whenIdle()]), deadline - Math.min(500, deadlineMs / 20));
+    await this.#orUntil(deadline - Math.min(500, deadlineMs / 20), Promise.all([drained, this.#sender.whenIdle()]));
     this.#stopped.abort();
     this.#sender.giveUp();
-    await orUntil(Promise.all(endpoints.map((endpoint) => endpoint.close(deadline))), deadline);
-    await orUntil(this.#connection.close(deadline), deadline);
+    await this.#orUntil(deadline, Promise.all(endpoints.map((endpoint) => endpoint.close(deadline))));
+    await this.#orUntil(deadline, this.#connection.close(deadline));
     this.#context.leases.close();
-    await orUntil(this.#settings.store.close(deadline), deadline);
+    await this.#orUntil(deadline, this.#closeStore(deadline));
     this.#health.life = "stopped";
+  }
+
+  /** Only what this bus has opened: the store may be another bus's, which is why this one could not start. */
+  async #closeStore(deadline: number): Promise<void> {
+    const opened = await this.#storeOpened?.then(
+      () => true,
+      () => false,
+    );
+    if (opened) await this.#settings.store.close(deadline);
+  }
+
+  /** Waits for `work`, at most until `deadline` on the clock of `performance.now()`. A part that fails to stop keeps no other from stopping. */
+  async #orUntil(deadline: number, work: Promise<unknown>): Promise<void> {
+    const done = new AbortController();
+    const worked = work
+      .catch((error: unknown) => this.#settings.logger.error("A part of the bus failed while it stopped.", { error }))
+      .finally(() => done.abort());
+    await Promise.race([worked, delay(Math.max(0, deadline - performance.now()), done.signal)]);
   }
 
   #host(): TransportHost {
@@ -237,12 +261,6 @@ export class MessageBus implements Bus {
       lag: (endpoint, messages) => this.#health.lagIs(endpoint, messages),
     };
   }
-}
-
-/** Waits for `work`, at most until `deadline` on the clock of `performance.now()`. */
-async function orUntil(work: Promise<unknown>, deadline: number): Promise<void> {
-  const done = new AbortController();
-  await Promise.race([work.finally(() => done.abort()), delay(Math.max(0, deadline - performance.now()), done.signal)]);
 }
 
 function checkedStep<Step extends IncomingStep | OutgoingStep>(where: string, step: Step): Step {

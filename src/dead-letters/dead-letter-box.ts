@@ -1,10 +1,12 @@
 import type { DeadLetters } from "../contracts/dead-letters.js";
-import type { Delivery, EndpointPlan, OutgoingMessage, Receiver, Transport } from "../contracts/transport.js";
+import type { Delivery, DeliverySink, EndpointPlan, OutgoingMessage, Receiver, Transport } from "../contracts/transport.js";
 import { TrolleybusError } from "../errors.js";
 import { show } from "../options/show.js";
 import type { Sender } from "../outgoing/sender.js";
 import { userHeaders } from "../pipeline/user-headers.js";
+import { Mistakes } from "../util/mistakes.js";
 import { readDeadLetter } from "./read-dead-letter.js";
+import type { Visits } from "./visits.js";
 
 type Decide = Parameters<DeadLetters["process"]>[0];
 type Tally = { replayed: number; dropped: number; kept: number };
@@ -16,24 +18,30 @@ export class DeadLetterBox implements DeadLetters {
   readonly #endpoint: string;
   readonly #open: () => Promise<Transport>;
   readonly #sender: Sender;
-  readonly #stopped: AbortSignal;
+  readonly #visits: Visits;
 
-  /** @param stopped aborts when the bus has stopped: what is under way ends, and rejects */
-  constructor(endpoint: string, open: () => Promise<Transport>, sender: Sender, stopped: AbortSignal) {
+  constructor(endpoint: string, open: () => Promise<Transport>, sender: Sender, visits: Visits) {
     this.#endpoint = endpoint;
     this.#open = open;
     this.#sender = sender;
-    this.#stopped = stopped;
+    this.#visits = visits;
   }
 
-  async process(decide: Decide, options: { readonly limit?: number } = {}): Promise<Tally> {
+  process(decide: Decide, options: { readonly limit?: number } = {}): Promise<Tally> {
+    return this.#visits.during(this.#process(decide, options));
+  }
+
+  async #process(decide: Decide, options: { readonly limit?: number }): Promise<Tally> {
+    const mistakes = new Mistakes();
+    mistakes.unknownKeys("deadLetters().process", options, ["limit"]);
+    mistakes.throwIfAny("The dead letters cannot be processed");
     const limit = options.limit ?? Number.POSITIVE_INFINITY;
     if (typeof decide !== "function")
       throw wrong(`process is given ${show(decide)}; it is a function that answers "replay", "drop" or "keep".`);
     if (options.limit !== undefined && !(Number.isSafeInteger(limit) && limit >= 1))
       throw wrong(`limit is ${show(options.limit)}; it is a whole number from 1 on.`);
     const transport = await this.#open();
-    const queue = new LetterQueue(this.#stopped);
+    const queue = new LetterQueue(this.#visits.ending);
     const plan: EndpointPlan = { name: this.#endpoint, subscribed: [], unsubscribed: [], retryDelaysMs: [], order: "none" };
     const receiver = await transport.receive({ endpoint: plan, from: "dead-letter", prefetch: PREFETCH }, queue);
     const tally: Tally = { replayed: 0, dropped: 0, kept: 0 };
@@ -45,29 +53,27 @@ export class DeadLetterBox implements DeadLetters {
       }
       return tally;
     } finally {
-      await this.#leave(receiver, queue);
+      await leave(receiver, queue);
     }
   }
 
   async #decide(delivery: Delivery, decide: Decide, tally: Tally): Promise<void> {
-    let decision: unknown;
+    let decision: "replay" | "drop" | "keep";
     try {
       decision = await decide(readDeadLetter(delivery, this.#endpoint));
       if (decision !== "replay" && decision !== "drop" && decision !== "keep")
         throw wrong(`decide answered ${show(decision)}; it answers "replay", "drop" or "keep".`);
       if (decision === "replay") await this.#replay(delivery);
     } catch (error) {
-      await delivery.release();
+      // What cannot be given back now comes back when the receiver closes; why it ended here is what counts.
+      await delivery.release().catch(() => {});
       throw error;
     }
-    if (decision === "keep") {
-      await delivery.release();
-      tally.kept++;
-    } else {
-      delivery.complete();
-      if (decision === "replay") tally.replayed++;
-      else tally.dropped++;
-    }
+    if (decision === "keep") await delivery.release();
+    const isGone = decision !== "keep" && delivery.complete() === "settled";
+    if (decision === "replay") tally.replayed++;
+    else if (isGone) tally.dropped++;
+    else tally.kept++;
   }
 
   /** Confirmed before the letter is taken away: in between it may be both. */
@@ -87,25 +93,26 @@ export class DeadLetterBox implements DeadLetters {
     const [failed] = await this.#sender.sendInOrder([message]);
     if (failed) throw failed;
   }
+}
 
-  async #leave(receiver: Receiver, queue: LetterQueue): Promise<void> {
-    const stopping = receiver.stop();
-    await Promise.all(queue.takeAll().map((delivery) => delivery.release()));
-    await stopping;
-    await receiver.close(performance.now() + 5000);
-  }
+async function leave(receiver: Receiver, queue: LetterQueue): Promise<void> {
+  const stopping = receiver.stop();
+  // Closing gives back what is left, also where one of these fails.
+  await Promise.allSettled([stopping, ...queue.end().map((delivery) => delivery.release())]);
+  await receiver.close(performance.now() + 5000);
 }
 
 /** Deliveries on their way from the transport to the one who decides. */
-class LetterQueue {
+class LetterQueue implements DeliverySink {
   readonly #letters: Delivery[] = [];
-  readonly #stopped: AbortSignal;
+  readonly #ending: AbortSignal;
+  readonly #onEnding = (): void => this.#wake?.();
   #exhausted = false;
   #wake: (() => void) | undefined;
 
-  constructor(stopped: AbortSignal) {
-    this.#stopped = stopped;
-    stopped.addEventListener("abort", () => this.#wake?.(), { once: true });
+  constructor(ending: AbortSignal) {
+    this.#ending = ending;
+    ending.addEventListener("abort", this.#onEnding, { once: true });
   }
 
   deliver(delivery: Delivery): void {
@@ -120,10 +127,10 @@ class LetterQueue {
 
   /** The next letter; `undefined` when there is none left. @throws TrolleybusError "stopped" */
   async next(): Promise<Delivery | undefined> {
-    while (this.#letters.length === 0 && !this.#exhausted && !this.#stopped.aborted) {
+    while (this.#letters.length === 0 && !this.#exhausted && !this.#ending.aborted) {
       await new Promise<void>((resolve) => (this.#wake = resolve));
     }
-    if (this.#stopped.aborted)
+    if (this.#ending.aborted)
       throw new TrolleybusError("stopped", "The bus was stopped while dead letters were processed; those that were not reached are kept.", {
         cause: undefined,
         retryable: false,
@@ -131,7 +138,9 @@ class LetterQueue {
     return this.#letters.shift();
   }
 
-  takeAll(): readonly Delivery[] {
+  /** Nothing more is waited for; what has not been reached is given back by the caller. */
+  end(): readonly Delivery[] {
+    this.#ending.removeEventListener("abort", this.#onEnding);
     return this.#letters.splice(0);
   }
 }

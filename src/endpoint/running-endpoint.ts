@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import type { Health } from "../contracts/health.js";
 import type { Delivery, DeliverySink, EndpointPlan, Receiver, Transport } from "../contracts/transport.js";
 import type { EndpointSettings } from "../options/endpoint-settings.js";
@@ -32,6 +33,7 @@ export class RunningEndpoint implements EndpointContext, DeliverySink {
   readonly #abandoned = new AbortController();
   readonly #dispatcher: Dispatcher;
   readonly #handle: Stage;
+  #receiving: Promise<Receiver> | undefined;
   #receiver: Receiver | undefined;
   #inFlight = 0;
   #whenIdle: (() => void) | undefined;
@@ -41,6 +43,8 @@ export class RunningEndpoint implements EndpointContext, DeliverySink {
     this.plan = plan;
     this.settings = settings;
     this.consumers = consumers;
+    // Everything that waits listens to them.
+    setMaxListeners(0, this.closing, this.abandoned);
     this.turns = new Turns(settings.concurrency);
     this.trouble = new Trouble(plan.name, this.turns, bus.logger, this.abandoned);
     this.#dispatcher = new Dispatcher(this);
@@ -73,7 +77,8 @@ export class RunningEndpoint implements EndpointContext, DeliverySink {
   }
 
   async start(transport: Transport): Promise<void> {
-    this.#receiver = await transport.receive({ endpoint: this.plan, from: "endpoint", prefetch: this.settings.prefetch }, this);
+    this.#receiving = transport.receive({ endpoint: this.plan, from: "endpoint", prefetch: this.settings.prefetch }, this);
+    this.#receiver = await this.#receiving;
   }
 
   deliver(delivery: Delivery): void {
@@ -104,10 +109,15 @@ export class RunningEndpoint implements EndpointContext, DeliverySink {
   /** Takes no new work; resolves when what is in flight has ended. */
   async drain(): Promise<void> {
     // First, for what is given back while more may come would come straight back.
-    const stopped = this.#receiver?.stop();
+    const stopped = this.#receiver ? this.#receiver.stop() : this.#receiving?.then((receiver) => receiver.stop());
     this.#closing.abort();
     this.turns.close();
-    await stopped;
+    try {
+      await stopped;
+    } catch (error) {
+      // When it did not even begin to receive, the start has told why.
+      if (this.#receiver) this.bus.logger.warn(`The receiver of endpoint "${this.name}" did not stop cleanly.`, { error });
+    }
     if (this.#inFlight > 0) await new Promise<void>((resolve) => (this.#whenIdle = resolve));
   }
 

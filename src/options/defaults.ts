@@ -10,6 +10,8 @@ export const IMMEDIATE_RETRIES = 3;
 export const IMMEDIATE_DELAY_MS = 100;
 /** Waits held by the broker, one entry a round. */
 export const DELAYED_RETRIES_MS: readonly number[] = [10_000, 60_000, 600_000];
+/** Longest of all times, in whole days: a timer of Node takes 2^31 - 1 ms, and fires at once when it is given more. */
+export const LONGEST_TIME_MS: number = 24 * 86_400_000;
 /** Longest delayed retry: a week. */
 export const LONGEST_DELAY_MS: number = 7 * 86_400_000;
 /** Time limit of one run of a handler. */

@@ -137,7 +137,7 @@ export function wholeNumber(where: string, name: string, value: unknown, least: 
 export function duration(where: string, name: string, value: unknown, leastMs: number, mistakes: Mistakes): void {
   if (value === undefined) return;
   const parsed = parseDuration(value);
-  if (parsed === undefined || parsed < leastMs || parsed > 2 ** 31 - 1) {
+  if (parsed === undefined || parsed < leastMs || parsed > defaults.LONGEST_TIME_MS) {
     mistakes.add(
       `${where}: ${name} is ${show(value)}; it is milliseconds or text such as "250ms", "10s", "5m", "2h", "7d", and at most 24 days.`,
     );
