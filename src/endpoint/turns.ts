@@ -1,10 +1,15 @@
+interface Waiting {
+  readonly begun: boolean;
+  readonly tell: (granted: boolean) => void;
+}
+
 /**
  * Who may run: at most `concurrency` handlers at one time, nobody while the endpoint is paused, and nobody new while
  * `concurrency` strays (handlers that ignored their time-out) still run.
  */
 export class Turns {
   readonly #concurrency: number;
-  readonly #waiting: ((granted: boolean) => void)[] = [];
+  #waiting: Waiting[] = [];
   #running = 0;
   #strays = 0;
   #pauses = 0;
@@ -38,7 +43,7 @@ export class Turns {
   take(begun: boolean): Promise<boolean> {
     if (this.#abandoned || (this.#closed && !begun)) return Promise.resolve(false);
     return new Promise((resolve) => {
-      this.#waiting.push(resolve);
+      this.#waiting.push({ begun, tell: resolve });
       this.#grant();
     });
   }
@@ -66,16 +71,23 @@ export class Turns {
     this.#grant();
   }
 
-  /** Nothing new begins: who waits is told so. */
+  /** Nothing new begins: who waits for that is told so. */
   close(): void {
     this.#closed = true;
-    for (const tell of this.#waiting.splice(0)) tell(false);
+    this.#sendAway(({ begun }) => !begun);
   }
 
   /** Nothing goes on either. */
   abandon(): void {
+    this.#closed = true;
     this.#abandoned = true;
-    this.close();
+    this.#sendAway(() => true);
+  }
+
+  #sendAway(whom: (waiting: Waiting) => boolean): void {
+    const away = this.#waiting.filter(whom);
+    this.#waiting = this.#waiting.filter((waiting) => !whom(waiting));
+    for (const { tell } of away) tell(false);
   }
 
   get #free(): boolean {
@@ -85,7 +97,7 @@ export class Turns {
   #grant(): void {
     while (this.#waiting.length > 0 && this.#free) {
       this.#running++;
-      this.#waiting.shift()?.(true);
+      this.#waiting.shift()?.tell(true);
     }
   }
 }

@@ -4,7 +4,7 @@ import type { EndpointContext } from "./endpoint-context.js";
 import type { PipelineStep } from "./incoming-message.js";
 
 /** Holds one of the endpoint's turns for the length of a run; a suspect gets the whole process for itself. */
-export function takeTurn({ turns }: EndpointContext): PipelineStep {
+export function takeTurn({ turns, closing, abandoned }: EndpointContext): PipelineStep {
   return async (message, next) => {
     const alone = message.delivery.suspicion === "careful";
     if (!turns.tryTake()) {
@@ -13,7 +13,8 @@ export function takeTurn({ turns }: EndpointContext): PipelineStep {
     try {
       if (alone || !processGate.tryEnter()) await processGate.enter(alone);
       try {
-        if (message.delivery.isLost) throw new Abandoned();
+        // Both waits can be long.
+        if (message.delivery.isLost || abandoned.aborted || (closing.aborted && !message.begun)) throw new Abandoned();
         message.begun = true;
         await next(message);
       } finally {
