@@ -1,0 +1,182 @@
+import { expect, test } from "vitest";
+import type { Delivery } from "../../src/contracts/transport.js";
+import { describeWithRabbitmq } from "../support/brokers.js";
+import { eventually } from "./support/eventually.js";
+import { Bench, type Inbox, message, type Port, textOf } from "./support/port.js";
+
+/**
+ * What the death of a process looks like from the broker: its channel goes with all that it held, and whatever the process knew is
+ * gone with it. Here a new transport, which knows nothing, follows on one that closes while it holds.
+ */
+async function dieHolding(port: Port, inbox: Inbox, count: number): Promise<readonly Delivery[]> {
+  const held = await inbox.reach(count);
+  await inbox.close();
+  await port.close();
+  return held;
+}
+
+describeWithRabbitmq("suspects", ({ url }) => {
+  test("a message that was held by three processes that died is moved aside unrun, and arrives as careful, alone", async () => {
+    const bench = new Bench(url);
+    const plan = bench.plan("shipping");
+    await (await bench.port()).transport.provision({ events: [], endpoints: [plan] }, "create");
+    await (await bench.port()).send(message({ endpoint: "shipping" }, "poison"));
+    for (let death = 0; death < 3; death++) {
+      const port = await bench.port();
+      const [delivery] = await dieHolding(port, await port.receive(plan), 1);
+      expect(delivery?.suspicion).toBe("none");
+    }
+
+    const port = await bench.port();
+    const inbox = await port.receive(plan);
+
+    const [suspect] = await inbox.reach(1);
+    expect(suspect?.suspicion).toBe("careful");
+    expect(suspect?.source).toBe(`${bench.namePrefix}shipping.suspect`);
+    expect(suspect && textOf(suspect)).toBe("poison");
+    suspect?.complete();
+    await inbox.close();
+    await bench.isEmpty("shipping");
+    await bench.isEmpty("shipping.suspect");
+  });
+
+  test("a poison among 31 innocent ones ends as crashed, and every innocent one is handled", { timeout: 120_000 }, async () => {
+    const bench = new Bench(url);
+    const plan = bench.plan("shipping");
+    const first = await bench.port();
+    await first.transport.provision({ events: [], endpoints: [plan] }, "create");
+    const names = Array.from({ length: 32 }, (_, n) => (n === 17 ? "poison" : `innocent ${n}`));
+    await first.send(...names.map((name) => message({ endpoint: "shipping" }, name)));
+
+    const handled = new Set<string>();
+    let deaths = 0;
+    const crashed: Delivery[] = [];
+    while (crashed.length === 0) {
+      expect(deaths).toBeLessThan(20);
+      const port = await bench.port();
+      const inbox = await port.receive(plan, 32);
+      let isDead = false;
+      // Nobody is done before the poison strikes: the worst case for its neighbours.
+      const deadly = new Promise<void>((resolve) => {
+        const run = (delivery: Delivery): void => {
+          if (delivery.suspicion === "crashed") crashed.push(delivery);
+          else if (textOf(delivery) === "poison") {
+            isDead = true;
+            resolve();
+          } else if (delivery.suspicion === "careful" && !isDead) {
+            handled.add(textOf(delivery));
+            delivery.complete();
+          }
+        };
+        for (const delivery of inbox.deliveries) run(delivery);
+        inbox.onDelivery = run;
+      });
+      await Promise.race([deadly, eventually("the poison to be found out", () => crashed.length > 0, 60_000)]);
+      if (crashed.length > 0) {
+        await crashed[0]?.deadLetter({ "tb-reason": "crashed" });
+        await eventually("the innocent ones to be handled", () => handled.size === 31);
+        await inbox.close();
+      } else {
+        deaths++;
+        await inbox.close();
+        await port.close();
+      }
+    }
+
+    // Three deaths until it is suspect, ten of its own.
+    expect(deaths).toBe(13);
+    expect(crashed.map(textOf)).toEqual(["poison"]);
+    expect(handled.size).toBe(31);
+    expect(await bench.ready("shipping.dead-letter")).toBe(1);
+    expect(await bench.ready("shipping")).toBe(0);
+    expect(await bench.ready("shipping.suspect")).toBe(0);
+  });
+
+  test("losses of the connection that the process lives through make nothing suspect", { timeout: 120_000 }, async () => {
+    const bench = new Bench(url);
+    const plan = bench.plan("shipping");
+    const port = await bench.port();
+    await port.transport.provision({ events: [], endpoints: [plan] }, "create");
+    await port.send(message({ endpoint: "shipping" }, "innocent"), message({ endpoint: "shipping" }, "another"));
+    const inbox = await port.receive(plan);
+
+    for (let loss = 1; loss <= 5; loss++) {
+      const deliveries = await inbox.reach(2 * loss);
+      expect(deliveries.slice(-2).map(({ suspicion }) => suspicion)).toEqual(["none", "none"]);
+      await closeChannelOf(inbox);
+    }
+
+    const last = (await inbox.reach(12)).slice(-2);
+    for (const delivery of last) delivery.complete();
+    await inbox.close();
+    await bench.isEmpty("shipping");
+  });
+
+  test("a header that a sender calls x-delivery-count makes nothing suspect", async () => {
+    const bench = new Bench(url);
+    const plan = bench.plan("shipping");
+    const port = await bench.port();
+    await port.transport.provision({ events: [], endpoints: [plan] }, "create");
+    const channel = await bench.channel();
+    channel.sendToQueue(`${bench.namePrefix}shipping`, Buffer.from("x"), { persistent: true, headers: { "x-delivery-count": 1000 } });
+
+    const [delivery] = await (await port.receive(plan)).reach(1);
+
+    expect(delivery?.suspicion).toBe("none");
+    delivery?.complete();
+  });
+
+  test('with order "key" a poison stays in its place, is found out, and what waits behind it is handled in order', {
+    timeout: 120_000,
+  }, async () => {
+    const bench = new Bench(url);
+    const plan = bench.plan("billing", { order: "key" });
+    const first = await bench.port();
+    await first.transport.provision({ events: [], endpoints: [plan] }, "create");
+    const names = ["a", "b", "poison", "c", "d", "e"];
+    for (const name of names) await first.send(message({ endpoint: "billing" }, name, { partitionKey: "k" }));
+
+    const handled: string[] = [];
+    const verdicts: string[] = [];
+    let processes = 0;
+    for (; handled.length < 5; processes++) {
+      expect(processes).toBeLessThan(20);
+      const port = await bench.port();
+      const inbox = await port.receive(plan, 10);
+      let isDead = false;
+      // One key, so one after the other; each run takes a while, so that all six are held when the poison strikes.
+      await eventually("a death or the end", async () => {
+        const next = inbox.deliveries.find((delivery) => !settled.has(delivery));
+        if (next === undefined || next.isLost) return handled.length === 5;
+        if (textOf(next) === "poison" && next.suspicion !== "crashed") isDead = true;
+        else if (textOf(next) === "poison") {
+          verdicts.push(next.suspicion);
+          settled.add(next);
+          await next.deadLetter({ "tb-reason": "crashed" });
+        } else {
+          handled.push(textOf(next));
+          settled.add(next);
+          next.complete();
+        }
+        return isDead || handled.length === 5;
+      });
+      await inbox.close();
+      await port.close();
+    }
+
+    expect(handled).toEqual(["a", "b", "c", "d", "e"]);
+    expect(verdicts).toEqual(["crashed"]);
+    expect(processes).toBe(14);
+    expect(await bench.ready("billing.dead-letter")).toBe(1);
+    expect(await bench.ready("billing")).toBe(0);
+    await bench.isEmpty("billing.suspect");
+  });
+});
+
+const settled = new WeakSet<Delivery>();
+
+/** Makes the broker close the channel that the last delivery came by: a tag of the future is acknowledged on it. */
+async function closeChannelOf(inbox: Inbox): Promise<void> {
+  const last = inbox.deliveries.at(-1) as unknown as { held: { reject(tag: number): void } };
+  last.held.reject(1_000_000);
+}
