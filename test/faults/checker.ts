@@ -36,7 +36,10 @@ export interface MemoryGrowth {
 /** What the ledgers say. The lists are what is wrong; a run is good when all of them are empty. */
 export interface Findings {
   readonly counts: Readonly<Counts>;
+  /** Those of the schedule. */
   readonly faults: number;
+  /** Faults that nobody scheduled: services that died of what they read. */
+  readonly deaths: number;
   /** Acknowledged, and at an endpoint neither handled nor dead-lettered. */
   readonly lost: readonly Finding[];
   /** Arrived, though nobody sent it, or where it was not sent to. */
@@ -116,7 +119,8 @@ function judge(history: History, options: CheckOptions): Findings {
   const memory = memoryGrowth(history);
   return {
     counts,
-    faults: history.faults.length,
+    faults: history.faults.filter((fault) => fault.fault > 0).length,
+    deaths: history.faults.filter((fault) => fault.fault === 0).length,
     lost,
     unexpected,
     corrupt,

@@ -57,6 +57,7 @@ export interface DeadLettered {
 /** Something that was broken, and whom it hit. Written when it is over. */
 export interface FaultEvent {
   readonly event: "fault";
+  /** Its place in the schedule, from 1; 0 when nobody scheduled it. */
   readonly fault: number;
   readonly kind: string;
   readonly from: number;

@@ -4,12 +4,15 @@ import type { LedgerEvent } from "./ledger-event.js";
 
 /** Lives are long: of each kind of problem so many are told. */
 const LIVES_TOLD = 3;
+/** And of a long one the beginning and the end, so many lines each. */
+const LINES_OF_A_LIFE = 40;
 
 /** The figures of a run, one line each. */
 export function table(findings: Findings): string {
   const { counts, repeats } = findings;
   const rows: (readonly [string, number | string])[] = [
     ["faults", findings.faults],
+    ["services killed by a message", findings.deaths],
     ["attempted", counts.attempted],
     ["acknowledged", counts.acknowledged],
     ["refused", counts.refused],
@@ -96,7 +99,10 @@ async function lives(ids: ReadonlySet<string>, folder: string): Promise<string[]
       "until" in event ? event.until >= from && event.from <= to : event.at >= from && event.at <= to,
     );
     lines.push(`the life of ${id}:`);
-    for (const event of [...own, ...around].sort((a, b) => momentOf(a) - momentOf(b))) lines.push(`  ${describe(event, from)}`);
+    const told = [...own, ...around].sort((a, b) => momentOf(a) - momentOf(b)).map((event) => `  ${describe(event, from)}`);
+    const left = told.length - 2 * LINES_OF_A_LIFE;
+    if (left > 0) told.splice(LINES_OF_A_LIFE, left, `  ... ${left} lines more ...`);
+    lines.push(...told);
   }
   return lines;
 }
