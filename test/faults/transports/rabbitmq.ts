@@ -5,8 +5,9 @@ import { brokerScripts, type RabbitmqNode } from "./rabbitmq-control.js";
 import { rabbitmqFaults } from "./rabbitmq-faults.js";
 import type { BrokerUnderTest, FaultTransport, QueueState } from "./transport.js";
 
-/** A server of the suite's own, beside those of the other tests. */
-const PORTS = { rabbitmq: 5_710, "rabbitmq-4": 5_720, "rabbitmq-cluster": 5_731 } as const;
+/** A server of the suite's own, beside those of the other tests. Two runs at a time need ports of their own. */
+const FIRST_PORT = Number(process.env["TROLLEYBUS_FAULTS_PORT"] ?? 5_710);
+const PORTS = { rabbitmq: FIRST_PORT, "rabbitmq-4": FIRST_PORT + 10, "rabbitmq-cluster": FIRST_PORT + 20 } as const;
 /** The services connect as this user, so that its password can be changed under them. */
 export const USER = "faults";
 export const PASSWORD = "faults-password";
