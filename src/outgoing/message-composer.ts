@@ -157,6 +157,8 @@ function derivedId(origin: Origin, destination: string | undefined, messageType:
 }
 
 function checkOptions(options: PublishOptions): void {
+  if (typeof options !== "object" || options === null)
+    throw wrongOption(`publish and send are given ${show(options)} as options; they take an object.`);
   for (const key in options) {
     if (!OPTION_KEYS.has(key as keyof PublishOptions)) {
       throw wrongOption(`publish and send have no option ${show(key)}; they know ${[...OPTION_KEYS].join(", ")}.`);
@@ -165,11 +167,20 @@ function checkOptions(options: PublishOptions): void {
   checkId("messageId", options.messageId);
   checkId("correlationId", options.correlationId);
   checkId("partitionKey", options.partitionKey);
+  const { headers, immediately, signal } = options;
+  if (headers !== undefined && (typeof headers !== "object" || headers === null || Array.isArray(headers)))
+    throw wrongOption(`headers is ${show(headers)}; it is an object of texts.`);
+  if (immediately !== undefined && typeof immediately !== "boolean")
+    throw wrongOption(`immediately is ${show(immediately)}; it is true or false.`);
+  // Not by instanceof: a test's environment may bring an AbortSignal of its own.
+  if (signal !== undefined && typeof signal?.addEventListener !== "function")
+    throw wrongOption(`signal is ${show(signal)}; it is an AbortSignal.`);
 }
 
 function checkId(name: string, value: unknown): void {
-  if (value === undefined || (typeof value === "string" && value.length > 0 && value.length <= MAX_ID_LENGTH)) return;
-  throw wrongOption(`${name} is ${show(value)}; it is text of 1 to ${MAX_ID_LENGTH} characters.`);
+  if (value === undefined || (typeof value === "string" && value.length > 0 && value.length <= MAX_ID_LENGTH && isWellFormed(value)))
+    return;
+  throw wrongOption(`${name} is ${show(value)}; it is text of 1 to ${MAX_ID_LENGTH} characters, without halves of surrogate pairs.`);
 }
 
 function checkHeaders(headers: Readonly<Headers>): Readonly<Headers> {

@@ -6,10 +6,13 @@ import { setMaxListeners } from "node:events";
  */
 export class PublishWindow<Entry> {
   readonly entries: Set<Entry> = new Set();
+  /** On the clock of `performance.now()`. */
+  readonly endsAt: number;
   readonly #controller = new AbortController();
   readonly #timer: NodeJS.Timeout;
 
   constructor(lifeMs: number, expire: (window: PublishWindow<Entry>) => void) {
+    this.endsAt = performance.now() + lifeMs;
     setMaxListeners(0, this.#controller.signal);
     this.#timer = setTimeout(() => expire(this), lifeMs);
   }
@@ -44,13 +47,13 @@ export class PublishWindow<Entry> {
 export class PublishWindows<Entry> {
   readonly #timeoutMs: number;
   readonly #sliceMs: number;
-  readonly #expired: (entries: Iterable<Entry>) => void;
+  readonly #expired: (entries: readonly Entry[]) => void;
   readonly #open: Set<PublishWindow<Entry>> = new Set();
   #current: PublishWindow<Entry> | undefined;
   #currentEndsAt = 0;
 
   /** @param expired is given what was outstanding when its time was up, after the signal of its window has aborted. */
-  constructor(timeoutMs: number, expired: (entries: Iterable<Entry>) => void) {
+  constructor(timeoutMs: number, expired: (entries: readonly Entry[]) => void) {
     this.#timeoutMs = timeoutMs;
     this.#sliceMs = Math.min(1000, timeoutMs / 20);
     this.#expired = expired;

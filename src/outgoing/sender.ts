@@ -1,5 +1,6 @@
 import type { OutgoingMessage, SendResult, TransportError } from "../contracts/transport.js";
 import { type PublishError, TrolleybusError } from "../errors.js";
+import { describeError } from "../retry/describe-error.js";
 import { backoffWithHalfJitter } from "../util/backoff.js";
 import type { PendingBudget } from "./pending-budget.js";
 import { PendingSend } from "./pending-send.js";
@@ -16,6 +17,8 @@ const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 1000;
 /** Bounds the array that one call of `Transport.send` is given. */
 const LARGEST_BATCH = 1000;
+/** So long the transport has for its answer when the time is up; then the caller gets one without it. */
+const ANSWER_GRACE_MS = 1000;
 const TIME_IS_UP = "the publish timeout is over";
 
 /**
@@ -120,14 +123,26 @@ export class Sender {
     const entries = batch.some((entry) => entry.settled) ? batch.filter((entry) => !entry.settled) : batch;
     const first = entries[0];
     if (!first) return;
+    let { window } = first;
     const messages: OutgoingMessage[] = new Array(entries.length);
     for (let i = 0; i < entries.length; i++) {
       const entry = entries[i] as PendingSend;
       entry.handedOver = true;
       messages[i] = entry.message;
+      // Whose time is up first ends the call for all: those that have time left are sent again.
+      if (entry.window.endsAt < window.endsAt) window = entry.window;
     }
-    const results = await this.#target.send(messages, first.window.signal);
+    const results = await this.#resultsOf(messages, window.signal);
     for (let i = 0; i < entries.length; i++) this.#answer(entries[i] as PendingSend, results[i]);
+  }
+
+  async #resultsOf(messages: readonly OutgoingMessage[], signal: AbortSignal): Promise<readonly SendResult[]> {
+    try {
+      return await this.#target.send(messages, signal);
+    } catch (error) {
+      // The port forbids it. What it did before it threw nobody knows.
+      return messages.map(() => ({ outcome: "unknown", error: asTransportError(error) }));
+    }
   }
 
   #answer(entry: PendingSend, result: SendResult | undefined): void {
@@ -167,12 +182,14 @@ export class Sender {
     this.#queue = again.concat(this.#queue);
   }
 
-  #expire(entries: Iterable<PendingSend>): void {
-    for (const entry of entries) {
-      // What the transport has is answered by the transport, which knows whether it went out: the signal told it to.
-      if (entry.settled || entry.handedOver) continue;
-      this.#reject(entry, TIME_IS_UP);
-    }
+  #expire(entries: readonly PendingSend[]): void {
+    // What the transport has is answered by the transport, which knows whether it went out: the signal told it to.
+    const unanswered = entries.filter((entry) => entry.handedOver);
+    for (const entry of entries) if (!entry.handedOver) this.#reject(entry, TIME_IS_UP);
+    if (unanswered.length === 0) return;
+    setTimeout(() => {
+      for (const entry of unanswered) if (!entry.settled) this.#reject(entry, TIME_IS_UP);
+    }, ANSWER_GRACE_MS);
   }
 
   #watch(entry: PendingSend, signal: AbortSignal): void {
@@ -198,13 +215,16 @@ export class Sender {
     entry.window.delete(entry);
     this.#windows.drop(entry.window);
     if (--this.#outstanding > 0) return;
+    clearTimeout(this.#resendTimer);
+    this.#resendTimer = undefined;
+    this.#again = [];
     for (const resolve of this.#idle.splice(0)) resolve();
   }
 }
 
 function asTransportError(error: unknown): TransportError {
   if (error instanceof TrolleybusError) return error as TransportError;
-  return new TrolleybusError("unavailable", `The connection failed: ${error instanceof Error ? error.message : String(error)}`, {
+  return new TrolleybusError("unavailable", `The connection failed: ${describeError(error).message}`, {
     cause: error,
     retryable: true,
   }) as TransportError;

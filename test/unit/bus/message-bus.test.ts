@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { type Bus, type BusOptions, createBus, PublishError, TrolleybusError } from "../../../src/index.js";
 import { FakeStore } from "../../support/fake-store.js";
-import { ScriptedTransport, SENT, transportError } from "../../support/scripted-transport.js";
+import { SENT, transportError } from "../../support/scripted-transport.js";
 import { Placed, Shipped, type TestBus, testBus } from "../../support/test-bus.js";
 import { settled, until } from "../../support/until.js";
 

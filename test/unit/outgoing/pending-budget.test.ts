@@ -1,0 +1,10 @@
+import { expect, test } from "vitest";
+import { PendingBudget } from "../../../src/outgoing/pending-budget.js";
+
+test("there are as many places as the maximum says, and a place that is given back can be taken again", () => {
+  const budget = new PendingBudget(2);
+  expect([budget.take(), budget.take(), budget.take()]).toEqual([true, true, false]);
+  expect(budget.used).toBe(2);
+  budget.give(2);
+  expect([budget.used, budget.take()]).toEqual([0, true]);
+});

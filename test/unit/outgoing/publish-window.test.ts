@@ -1,0 +1,90 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { PublishWindows } from "../../../src/outgoing/publish-window.js";
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+test("what begins within one slice of time shares one timer", () => {
+  const windows = new PublishWindows<string>(10_000, () => {});
+  const first = windows.current;
+  for (let i = 0; i < 1000; i++) windows.current.add(`${i}`);
+  expect(windows.current).toBe(first);
+  expect(vi.getTimerCount()).toBe(1);
+  vi.advanceTimersByTime(500);
+  expect(windows.current).not.toBe(first);
+  expect(vi.getTimerCount()).toBe(2);
+});
+
+test("a slice is a twentieth of the time, at most a second", () => {
+  const windows = new PublishWindows<string>(60_000, () => {});
+  const first = windows.current;
+  first.add("a");
+  vi.advanceTimersByTime(999);
+  expect(windows.current).toBe(first);
+  vi.advanceTimersByTime(1);
+  expect(windows.current).not.toBe(first);
+});
+
+test("nobody's time is cut short, and nobody's is longer than by a slice: the signal first, then who is outstanding", () => {
+  const expired: string[] = [];
+  const windows = new PublishWindows<string>(10_000, (entries) => {
+    expect(window.signal.aborted).toBe(true);
+    expired.push(...entries);
+  });
+  const window = windows.current;
+  window.add("first");
+  vi.advanceTimersByTime(499);
+  expect(windows.current).toBe(window);
+  window.add("last");
+  vi.advanceTimersByTime(10_000);
+  expect(expired).toEqual([]);
+  vi.advanceTimersByTime(1);
+  expect(expired).toEqual(["first", "last"]);
+});
+
+test("a window that is over and empty is let go with its timer; one that may still be entered is kept", () => {
+  const windows = new PublishWindows<string>(10_000, () => {});
+  const window = windows.current;
+  window.add("a");
+  window.delete("a");
+  windows.drop(window);
+  expect(windows.current).toBe(window);
+  vi.advanceTimersByTime(500);
+  const next = windows.current;
+  expect(vi.getTimerCount()).toBe(1);
+  next.add("b");
+  vi.advanceTimersByTime(500);
+  windows.drop(next);
+  expect(vi.getTimerCount()).toBe(1);
+  next.delete("b");
+  windows.drop(next);
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+test("an empty window does not keep the process alive, and one that is waited for does", () => {
+  vi.useRealTimers();
+  const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
+  const before = timers();
+  const windows = new PublishWindows<string>(10_000, () => {});
+  const window = windows.current;
+  window.add("a");
+  expect(timers()).toBe(before + 1);
+  window.delete("a");
+  expect(timers()).toBe(before);
+  window.add("b");
+  expect(timers()).toBe(before + 1);
+  windows.endAll();
+  expect(timers()).toBe(before);
+});
+
+test("endAll ends the time of everything outstanding, at once", () => {
+  const expired: string[] = [];
+  const windows = new PublishWindows<string>(10_000, (entries) => void expired.push(...entries));
+  windows.current.add("a");
+  vi.advanceTimersByTime(600);
+  windows.current.add("b");
+  windows.endAll();
+  expect(expired).toEqual(["a", "b"]);
+  expect(vi.getTimerCount()).toBe(0);
+  expect(windows.current.signal.aborted).toBe(false);
+});
