@@ -16,6 +16,10 @@ import type { RunOptions } from "./run-options.js";
 import { type SupervisedService, Supervisor } from "./supervisor.js";
 import type { BrokerUnderTest } from "./transports/transport.js";
 
+/** After a fault everybody must get on again within this time, whatever waits the adapter had got into. */
+const RECOVERY_LIMIT_MS = 90_000;
+/** Libraries that stand still for ever are not waited for so long, fault after fault. */
+const PEER_RECOVERY_LIMIT_MS = 20_000;
 const OUTSTANDING = 50;
 const KEYS = 20;
 const CONCURRENCY = 8;
@@ -67,6 +71,7 @@ export class FaultRun {
       faults: this.#options.faults,
       random: this.#random.fork(),
       signal: this.#stopped.signal,
+      recoveryLimitMs: this.#options.client === "trolleybus" ? RECOVERY_LIMIT_MS : PEER_RECOVERY_LIMIT_MS,
       scene: this.#scene(supervisor),
       note,
       say,
@@ -93,6 +98,8 @@ export class FaultRun {
     await this.#broker.mend();
     for (const network of this.#networks.values()) await network.heal();
     await supervisor.stop(supervisor.publishers);
+    // What other libraries left standing still is not lost yet: they may start afresh. Ours has to come through by itself.
+    if (this.#options.client !== "trolleybus") await Promise.all(supervisor.consumers.map((service) => service.restartPolitely()));
     if (!(await untilQuiet(this.#broker, supervisor))) note({ event: "trouble", text: "the queues did not become empty" });
     await supervisor.stop(supervisor.consumers);
     if (this.#full) await drainDeadLetters(this.#broker.transportThrough(this.#broker.addresses.map(({ port }) => port)), note);
@@ -139,7 +146,7 @@ export class FaultRun {
   #kinds(): readonly FaultKind[] {
     const { control, mix } = this.#options;
     const only = this.#options.only ?? (control === undefined ? "" : controlNamed(control).only);
-    const kinds = mixNamed(mix, this.#broker).filter(({ kind }) => kind.includes(only));
+    const kinds = mixNamed(mix, this.#broker).filter(({ kind, fullOnly }) => kind.includes(only) && (this.#full || !fullOnly));
     if (kinds.length === 0) throw new Error(`no fault is named like "${only}"`);
     return kinds;
   }

@@ -6,15 +6,14 @@ import { machineTime } from "./ledger.js";
 import type { LedgerEntry } from "./ledger-event.js";
 import type { Supervisor } from "./supervisor.js";
 
-/** After a fault everybody must get on again within this time, whatever waits the adapter had got into. */
-const RECOVERY_LIMIT_MS = 90_000;
-
 export interface NemesisOptions {
   readonly kinds: readonly FaultKind[];
   readonly faults: number;
   readonly random: Random;
   /** Aborts when the run is interrupted. */
   readonly signal: AbortSignal;
+  /** Who has not got on again so long after a fault is in trouble. */
+  readonly recoveryLimitMs: number;
   readonly scene: Scene;
   readonly note: (entry: LedgerEntry) => void;
   readonly say: (line: string) => void;
@@ -73,13 +72,13 @@ export class Nemesis {
   }
 
   async #recovery(fault: number, kind: string): Promise<number> {
-    const { note, scene } = this.#options;
+    const { note, recoveryLimitMs, scene } = this.#options;
     const begin = performance.now();
-    const laggards = await waitForProgress(scene.supervisor, RECOVERY_LIMIT_MS);
+    const laggards = await waitForProgress(scene.supervisor, recoveryLimitMs);
     const took = performance.now() - begin;
     this.#recoveriesMs.push(took);
     if (laggards.length > 0) {
-      note({ event: "trouble", text: `${RECOVERY_LIMIT_MS} ms after fault ${fault}, ${kind}: no progress of ${laggards.join(", ")}` });
+      note({ event: "trouble", text: `${recoveryLimitMs} ms after fault ${fault}, ${kind}: no progress of ${laggards.join(", ")}` });
     }
     return took;
   }

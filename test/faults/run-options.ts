@@ -22,7 +22,7 @@ export const USAGE = `npm run faults -- [options]
   --transport NAME   what is under test: rabbitmq                                       (rabbitmq)
   --broker NAME      which server of it: rabbitmq, rabbitmq-4, rabbitmq-cluster         (the transport's first)
   --store NAME       where handled ids are remembered: memory                           (memory)
-  --client NAME      trolleybus, or a library that it is compared with                  (trolleybus)
+  --client NAME      trolleybus, or what it is compared with: raw-amqplib, rascal, amqp-connection-manager
   --seed NUMBER      decides what is broken, when and for how long                      (of the clock; printed)
   --faults NUMBER    how many                                                           (20)
   --mix NAME         all, broker, network, service, poison (see docs/faults.md)         (all)
@@ -32,7 +32,8 @@ export const USAGE = `npm run faults -- [options]
   --json FILE        the figures, for a program
   --keep             keep the ledgers and logs of a good run too (those of a bad one are always kept)
 
-Exit code 0 when everything holds, 1 when something does not, 2 for a wrong command line, 3 when the broker cannot be had.
+Exit code 0 when everything holds, 1 when something does not, 2 for a wrong command line, 3 when the broker cannot be had, 4 when a control
+fails on something else than its mistake.
 `;
 
 /** @throws Error with what is wrong about the command line. */

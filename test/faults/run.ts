@@ -1,5 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { check, type Findings, holds, problems } from "./checker.js";
+import { CLIENTS } from "./clients/index.js";
+import { installPeer, peerVersion } from "./clients/peer-packages.js";
 import { controlNamed } from "./controls/index.js";
 import { FaultRun } from "./fault-run.js";
 import { readLedgers } from "./ledger.js";
@@ -10,7 +12,7 @@ import { parseRunOptions, type RunOptions, USAGE } from "./run-options.js";
 import { transportNamed } from "./transports/index.js";
 import type { BrokerUnderTest } from "./transports/transport.js";
 
-const EXIT = { holds: 0, fails: 1, usage: 2, unavailable: 3 } as const;
+const EXIT = { holds: 0, fails: 1, usage: 2, unavailable: 3, controlFails: 4 } as const;
 
 const INTERRUPTS = ["SIGINT", "SIGTERM"] as const;
 
@@ -21,6 +23,7 @@ async function main(): Promise<number> {
   try {
     options = parseRunOptions(process.argv.slice(2));
     if (options.control !== undefined) controlNamed(options.control);
+    if (!CLIENTS.includes(options.client)) throw new Error(`there is no client "${options.client}"; there are ${CLIENTS.join(", ")}`);
     transportNamed(options.transport);
   } catch (error) {
     console.error(`${(error as Error).message}\n\n${USAGE}`);
@@ -46,6 +49,7 @@ async function main(): Promise<number> {
 }
 
 async function runAgainst(broker: BrokerUnderTest, options: RunOptions): Promise<number> {
+  installPeer(options.client);
   printHead(broker, options);
   const run = new FaultRun(options, broker);
   const interrupt = (): void => run.interrupt();
@@ -65,7 +69,16 @@ async function runAgainst(broker: BrokerUnderTest, options: RunOptions): Promise
   else run.deleteFolder();
   if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(summary(findings, broker, options, run), undefined, 2)}\n`);
   console.log(verdict(findings, headline(options)));
-  return good ? EXIT.holds : EXIT.fails;
+  return good ? EXIT.holds : isRedAsItShould(findings, options) ? EXIT.fails : EXIT.controlFails;
+}
+
+/** A control that is red on something else than its mistake shows nothing. */
+function isRedAsItShould(findings: Findings, { control }: RunOptions): boolean {
+  if (control === undefined) return true;
+  const { red } = controlNamed(control);
+  if (problems(findings).some(({ what }) => what === red)) return true;
+  console.log(`the control ${control} should be red on "${red}"`);
+  return false;
 }
 
 function headline({ transport, broker, client, store, control, mix, seed }: RunOptions): string {
@@ -75,12 +88,12 @@ function headline({ transport, broker, client, store, control, mix, seed }: RunO
 
 function printHead(broker: BrokerUnderTest, options: RunOptions): void {
   console.log(`faults: ${headline(options)}`);
-  for (const [name, value] of Object.entries({ ...broker.description, ...versions() })) console.log(`  ${name}: ${value}`);
+  for (const [name, value] of Object.entries({ ...broker.description, ...versions(options) })) console.log(`  ${name}: ${value}`);
   console.log(`  services: ${options.consumers} consumers, ${options.publishers} publishers of ${options.rate} messages a second\n`);
 }
 
-function versions(): Record<string, string> {
-  return { node: process.version, trolleybus: versionOfPackage("trolleybus") };
+function versions({ client }: RunOptions): Record<string, string> {
+  return { node: process.version, [client]: peerVersion(client) ?? versionOfPackage(client === "raw-amqplib" ? "amqplib" : client) };
 }
 
 function seconds(sortedMs: readonly number[], quantile: number): string {
@@ -92,7 +105,7 @@ function summary(findings: Findings, broker: BrokerUnderTest, options: RunOption
   const { counts, repeats, ...lists } = findings;
   return {
     options,
-    versions: { ...broker.description, ...versions() },
+    versions: { ...broker.description, ...versions(options) },
     holds: holds(findings),
     problems: problems(findings),
     counts,

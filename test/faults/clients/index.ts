@@ -2,6 +2,9 @@ import type { ClientModule } from "./client.js";
 
 const loaders: Readonly<Record<string, () => Promise<ClientModule>>> = {
   trolleybus: () => import("./trolleybus.js"),
+  "raw-amqplib": () => import("./raw-amqplib.js"),
+  rascal: () => import("./rascal.js"),
+  "amqp-connection-manager": () => import("./amqp-connection-manager.js"),
 };
 
 /** @throws Error for a name that is not known. */

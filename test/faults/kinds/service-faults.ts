@@ -1,7 +1,7 @@
 import type { FaultKind, Scene } from "./fault-kind.js";
 
 /** A poison message is through when nobody has died of it for so long: the restart, and the time until it is tried alone. */
-const POISON_QUIET_MS = 8_000;
+const POISON_QUIET_MS = 15_000;
 const POISON_LIMIT_MS = 120_000;
 
 /** Our own processes: killed, frozen, stopped, and killed by what they read. */
@@ -90,6 +90,7 @@ function poison(kind: string, how: "exit" | "out-of-memory", innocents: number):
     kind,
     group: "service",
     weight: 0.5,
+    fullOnly: true,
     async inject(scene) {
       const before = deaths(scene);
       scene.random.pick(scene.supervisor.publishers).send({ command: "poison", how, innocents });

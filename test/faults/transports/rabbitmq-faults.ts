@@ -93,7 +93,7 @@ function alarms(server: RabbitmqUnderFault): readonly FaultKind[] {
  */
 function deletions(server: RabbitmqUnderFault): readonly FaultKind[] {
   const management = () => server.anyNode().management;
-  return [
+  const kinds = [
     broker("queue deleted under its consumers", 1, async (scene) => {
       const queue = scene.random.pick(ENDPOINTS);
       await scene.whileEmpty(async () => {
@@ -122,6 +122,7 @@ function deletions(server: RabbitmqUnderFault): readonly FaultKind[] {
       return exchange;
     }),
   ];
+  return kinds.map((kind) => ({ ...kind, fullOnly: true }));
 }
 
 /** Every queue and exchange with a binding, and every binding. */
