@@ -28,10 +28,13 @@ export class Dispatcher {
   async dispatch(message: IncomingMessage): Promise<void> {
     const { envelope, delivery } = message;
     if (!envelope) return;
-    const { name, consumers, bus } = this.#endpoint;
+    const { name, consumers, bus, abandoned } = this.#endpoint;
     const consumer = consumers.find(envelope.messageType);
     if (!consumer) throw new RunFailure("no-consumer", `Endpoint "${name}" has no consumer for "${envelope.messageType}".`);
-    const run = new Run(this.#materialize(message), envelope, delivery, name, message.attempt, bus.publisher, message.transaction);
+    // A store may have taken its time for the claim.
+    if (abandoned.aborted) throw new Abandoned();
+    const received = { message: this.#materialize(message), envelope, delivery };
+    const run = new Run(received, name, message.attempt, bus.publisher, message.transaction, this.#lost);
     message.run = run;
     this.#running.add(run);
     this.#deadlines.add(run);
@@ -82,6 +85,9 @@ export class Dispatcher {
     if (!this.#running.delete(run)) this.#endpoint.turns.strayEnded();
   };
 
+  readonly #lost = (run: Run): void =>
+    this.#strand(run, new Abandoned("The message was lost to another instance: the connection to the broker went while it was handled."));
+
   #timeOut(run: Run): void {
     const { name, settings, bus } = this.#endpoint;
     const text = `The consumer of ${run.messageType} at endpoint "${name}" took longer than ${formatDuration(settings.handlerTimeoutMs)} (handlerTimeout).`;
@@ -94,6 +100,7 @@ export class Dispatcher {
 
   #strand(run: Run, error: Error): void {
     if (!this.#running.delete(run)) return;
+    this.#deadlines.delete(run);
     this.#endpoint.turns.strayBegan();
     run.abort(error);
   }

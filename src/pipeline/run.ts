@@ -5,7 +5,6 @@ import type { Envelope } from "../contracts/wire-format.js";
 import type { Origin } from "../outgoing/origin.js";
 import type { Publisher } from "../outgoing/publisher.js";
 import type { Timed } from "../util/deadline-queue.js";
-import { Abandoned } from "./control.js";
 import { tameThrown } from "./tame-thrown.js";
 import { userHeaders } from "./user-headers.js";
 
@@ -27,23 +26,26 @@ export class Run implements IncomingContext, Origin, Timed {
   #abortReason: Error | undefined;
   #equal: Map<string, number> | undefined;
   #reject: ((error: Error) => void) | undefined;
+  readonly #lost: (run: Run) => void;
+  #onLost: (() => void) | undefined;
 
+  /** @param lost is told when the delivery is lost, once somebody has looked at the signal; it ends the run */
   constructor(
-    message: object,
-    envelope: Envelope,
-    delivery: Delivery,
+    received: { readonly message: object; readonly envelope: Envelope; readonly delivery: Delivery },
     endpoint: string,
     attempt: number,
     publisher: Publisher,
     transaction: unknown,
+    lost: (run: Run) => void,
   ) {
-    this.message = message;
+    this.message = received.message;
     this.endpoint = endpoint;
     this.attempt = attempt;
     this.transaction = transaction;
-    this.#envelope = envelope;
-    this.#delivery = delivery;
+    this.#envelope = received.envelope;
+    this.#delivery = received.delivery;
     this.publisher = publisher;
+    this.#lost = lost;
   }
 
   get messageId(): string {
@@ -107,14 +109,16 @@ export class Run implements IncomingContext, Origin, Timed {
   race(handler: Promise<void>, settled: (run: Run) => void): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#reject = reject;
+      // It may have been aborted before the handler's first await.
+      if (this.#abortReason) reject(this.#abortReason);
       handler.then(
         () => {
-          if (this.phase === "running") this.phase = "succeeded";
+          this.#end("succeeded");
           settled(this);
           resolve();
         },
         (error: unknown) => {
-          if (this.phase === "running") this.phase = "failed";
+          this.#end("failed");
           settled(this);
           reject(tameThrown(error));
         },
@@ -131,11 +135,17 @@ export class Run implements IncomingContext, Origin, Timed {
     this.#reject?.(error);
   }
 
+  #end(phase: "succeeded" | "failed"): void {
+    if (this.phase === "running") this.phase = phase;
+    if (this.#onLost) this.#delivery.lost.removeEventListener("abort", this.#onLost);
+  }
+
   #watchForLoss(): void {
     const { lost } = this.#delivery;
-    const onLost = (): void =>
-      this.abort(new Abandoned("The message was lost to another instance: the connection to the broker went while it was handled."));
-    if (lost.aborted) onLost();
-    else lost.addEventListener("abort", onLost, { once: true });
+    if (lost.aborted) this.#lost(this);
+    else {
+      this.#onLost = () => this.#lost(this);
+      lost.addEventListener("abort", this.#onLost, { once: true });
+    }
   }
 }
