@@ -20,15 +20,15 @@ export function retry(endpoint: EndpointContext): PipelineStep {
     for (let atOnce = 0; ; ) {
       message.attempt = history.attempts + 1;
       const verdict = await run(endpoint, message, next);
-      if (!verdict) return;
+      if (verdict === "succeeded") return;
       if (verdict === "again") continue;
+      if (verdict === "void") return giveBack(endpoint, message, history, performance.now());
       history = { attempts: history.attempts + 1, round: history.round, firstFailedAt: history.firstFailedAt ?? new Date() };
       if (verdict.again === "at-once" && atOnce < endpoint.settings.retry.immediate) {
         const ms = backoffWithFullJitter(atOnce++, endpoint.settings.retry.immediateDelayMs, endpoint.settings.handlerTimeoutMs);
         // Begun work may go on while the bus stops, so only the deadline cuts this wait.
         if (await waitWith(message.delivery, ms, endpoint.abandoned)) continue;
-        message.settlement = RELEASE;
-        return;
+        return giveBack(endpoint, message, history, performance.now());
       }
       const delayMs = verdict.again === "never" ? undefined : endpoint.settings.retry.delaysMs[history.round];
       if (delayMs === undefined) return giveUp(endpoint, message, verdict, history);
@@ -41,36 +41,36 @@ export function retry(endpoint: EndpointContext): PipelineStep {
   };
 }
 
-/** One run: `undefined` when nothing is left to do, "again" when it did not count, else why it failed. */
+/** One run: why it failed, unless it succeeded. "again": it did not count. "void": nor will another, here. */
 async function run(
   endpoint: EndpointContext,
   message: IncomingMessage,
   next: (message: IncomingMessage) => Promise<void>,
-): Promise<Verdict | "again" | undefined> {
+): Promise<Verdict | "succeeded" | "again" | "void"> {
   try {
     await next(message);
-    return undefined;
+    return "succeeded";
   } catch (error) {
     if (error instanceof RunAgain) return "again";
     if (error instanceof BusyElsewhere && (await waitWith(message.delivery, error.againInMs, endpoint.closing))) return "again";
-    if (error instanceof Abandoned || error instanceof BusyElsewhere) {
-      message.settlement = RELEASE;
-      return undefined;
-    }
+    if (error instanceof Abandoned || error instanceof BusyElsewhere) return "void";
     const verdict = classify(error, endpoint.settings.retry, endpoint.bus.logger);
     logFailure(endpoint.bus.logger, endpoint.name, message, verdict);
     return verdict;
   }
 }
 
-/** Waits for the due time in the lane; false when the wait was cut, and the message then goes back with its history remembered. */
+/** Waits for the due time in the lane; false when the wait was cut, and the message then goes back. */
 async function waitInLane(endpoint: EndpointContext, message: IncomingMessage, history: FailureHistory, dueAt: number): Promise<boolean> {
   const waited = await waitWith(message.delivery, dueAt - performance.now(), endpoint.closing);
-  if (!waited) {
-    endpoint.remembered.remember(idOf(message), { history, dueAt });
-    message.settlement = RELEASE;
-  }
+  if (!waited) giveBack(endpoint, message, history, dueAt);
   return waited;
+}
+
+/** What no header carries is remembered, should the message come back to this process. */
+function giveBack(endpoint: EndpointContext, message: IncomingMessage, history: FailureHistory, dueAt: number): void {
+  if (endpoint.settings.order === "key" && history.attempts > 0) endpoint.remembered.remember(idOf(message), { history, dueAt });
+  message.settlement = RELEASE;
 }
 
 function retryLater(endpoint: EndpointContext, message: IncomingMessage, verdict: Verdict, history: FailureHistory, delayMs: number): void {
