@@ -41,7 +41,8 @@ export class History {
   readonly memory = new Map<string, { readonly at: number; readonly megabytes: number }[]>();
   /** Ends of runs whose beginning is not known: a defect of the ledger itself. */
   readonly strayEnds: (RunEvent & LedgerStamp)[] = [];
-  readonly #open = new Map<string, Run>();
+  /** A library without deduplication may run a message again while the first run goes on: the oldest is taken to end first. */
+  readonly #open = new Map<string, Run[]>();
 
   /** Events of one process come in their order; processes in any. */
   add(event: LedgerEvent): void {
@@ -127,17 +128,21 @@ export class History {
       endedAt: Number.POSITIVE_INFINITY,
     };
     this.#message(event.id).runs.push(run);
-    this.#open.set(runKey(event), run);
+    const key = runKey(event);
+    const open = this.#open.get(key);
+    if (open) open.push(run);
+    else this.#open.set(key, [run]);
   }
 
   #ended(event: RunEvent & LedgerStamp): void {
     const key = runKey(event);
-    const run = this.#open.get(key);
+    const open = this.#open.get(key);
+    const run = open?.shift();
     if (!run) {
       this.strayEnds.push(event);
       return;
     }
-    this.#open.delete(key);
+    if (open?.length === 0) this.#open.delete(key);
     run.result = event.event === "handled" ? "handled" : "failed";
     run.endedAt = event.at;
   }
