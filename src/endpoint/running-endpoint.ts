@@ -83,23 +83,25 @@ export class RunningEndpoint implements EndpointContext, DeliverySink {
 
   deliver(delivery: Delivery): void {
     this.#inFlight++;
-    void this.#road(new IncomingMessage(delivery));
+    this.#handle(new IncomingMessage(delivery)).then(this.#ended, this.#failed);
   }
 
   /** Only dead letters end. */
   exhausted(): void {}
 
-  async #road(message: IncomingMessage): Promise<void> {
-    try {
-      await this.#handle(message);
-    } catch (error) {
-      this.bus.logger.error(
-        `A delivery at endpoint "${this.name}" could not be settled; the broker gives it to another when this process leaves.`,
-        { error },
-      );
-    }
+  readonly #ended = (): void => {
     if (--this.#inFlight === 0) this.#whenIdle?.();
-  }
+  };
+
+  readonly #failed = (error: unknown): void => {
+    this.bus.logger.error(
+      `A delivery at endpoint "${this.name}" could not be settled; the broker gives it to another when this process leaves.`,
+      {
+        error,
+      },
+    );
+    this.#ended();
+  };
 
   /** Ends the run of a message whose claim another has now. */
   claimLost(message: IncomingMessage): void {

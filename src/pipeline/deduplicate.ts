@@ -1,4 +1,5 @@
 import type { Claim, ClaimRequest, Kept, Lease } from "../contracts/store.js";
+import type { OutgoingMessage } from "../contracts/transport.js";
 import { CLAIM_LEASE_MS } from "../options/defaults.js";
 import { describeError } from "../retry/describe-error.js";
 import { BusyElsewhere, RunAgain } from "./control.js";
@@ -10,6 +11,7 @@ import { sendUntilConfirmed } from "./send-until-confirmed.js";
 const RESERVED_MS = 60_000;
 /** Whatever the store says, a busy message is not looked at in a loop without a pause. */
 const LEAST_BUSY_MS = 5;
+const NOTHING: readonly OutgoingMessage[] = [];
 
 /**
  * Handles each message id once: claims it for the run, notes it as done when the run has succeeded, gives it back when it failed.
@@ -17,6 +19,8 @@ const LEAST_BUSY_MS = 5;
  */
 export function deduplicate(endpoint: EndpointContext, windowMs: number): PipelineStep {
   const { store, leases, budget } = endpoint.bus;
+  const { transactional } = store.capabilities;
+  // One function for the whole road of a first run: each more would cost every message a promise.
   return async (message, next) => {
     const request: ClaimRequest = {
       endpoint: endpoint.name,
@@ -39,22 +43,9 @@ export function deduplicate(endpoint: EndpointContext, windowMs: number): Pipeli
     if (claim.state === "busy")
       throw new BusyElsewhere(claim.againInMs > LEAST_BUSY_MS ? Math.min(claim.againInMs, CLAIM_LEASE_MS) : LEAST_BUSY_MS);
     if (claim.state === "done") return alreadyDone(message, claim.unsent);
-    await runWith(claim.lease, request, message, next);
-  };
-
-  async function alreadyDone(message: IncomingMessage, unsent: Kept | undefined): Promise<void> {
-    message.duplicate = true;
-    if (unsent) await sendKept(unsent);
-  }
-
-  async function runWith(
-    lease: Lease,
-    request: ClaimRequest,
-    message: IncomingMessage,
-    next: (message: IncomingMessage) => Promise<void>,
-  ): Promise<void> {
-    message.transaction = lease.transaction;
+    const { lease } = claim;
     const kept = { lease, message, endpoint };
+    message.transaction = lease.transaction;
     leases.keep(kept);
     try {
       await next(message);
@@ -64,22 +55,28 @@ export function deduplicate(endpoint: EndpointContext, windowMs: number): Pipeli
       throw error;
     }
     leases.forget(kept);
-    await markDone(lease, request, message);
-  }
-
-  async function markDone(lease: Lease, request: ClaimRequest, message: IncomingMessage): Promise<void> {
-    const held = store.capabilities.transactional ? (message.run?.held.splice(0) ?? []) : [];
-    let unsent: Kept | undefined | "undone";
+    const held = transactional ? (message.run?.held.splice(0) ?? NOTHING) : NOTHING;
+    let unsent: Kept | undefined;
     try {
       unsent = await lease.done(held, RESERVED_MS);
     } catch (error) {
-      // The commit may have got through or not: only a new claim can tell.
-      unsent = await endpoint.trouble.until("the deduplication store does not note what is done", error, () => askAgain(request));
+      unsent = await believeTheStore(error, request);
     } finally {
       budget.give(held.length);
     }
-    if (unsent === "undone") throw new RunAgain();
     if (unsent) await sendKept(unsent);
+  };
+
+  async function alreadyDone(message: IncomingMessage, unsent: Kept | undefined): Promise<void> {
+    message.duplicate = true;
+    if (unsent) await sendKept(unsent);
+  }
+
+  /** The commit may have got through or not: only a new claim can tell. */
+  async function believeTheStore(error: unknown, request: ClaimRequest): Promise<Kept | undefined> {
+    const unsent = await endpoint.trouble.until("the deduplication store does not note what is done", error, () => askAgain(request));
+    if (unsent === "undone") throw new RunAgain();
+    return unsent;
   }
 
   /** What is kept of a run that got through; "undone" when the store has rolled it back. */
@@ -87,7 +84,7 @@ export function deduplicate(endpoint: EndpointContext, windowMs: number): Pipeli
     const claim = await store.claim(request);
     if (claim.state === "done") return claim.unsent;
     if (claim.state === "busy") throw new Error("the claim of the run before is still there");
-    if (!store.capabilities.transactional) return claim.lease.done([], RESERVED_MS);
+    if (!transactional) return claim.lease.done(NOTHING, RESERVED_MS);
     await release(claim.lease);
     return "undone";
   }

@@ -19,8 +19,13 @@ export function retry(endpoint: EndpointContext): PipelineStep {
     if (remembered && !(await waitInLane(endpoint, message, history, remembered.dueAt))) return;
     for (let atOnce = 0; ; ) {
       message.attempt = history.attempts + 1;
-      const verdict = await run(endpoint, message, next);
-      if (verdict === "succeeded") return;
+      let verdict: Verdict | "again" | "void";
+      try {
+        await next(message);
+        return;
+      } catch (error) {
+        verdict = await judge(endpoint, message, error);
+      }
       if (verdict === "again") continue;
       if (verdict === "void") return giveBack(endpoint, message, history, performance.now());
       history = { attempts: history.attempts + 1, round: history.round, firstFailedAt: history.firstFailedAt ?? new Date() };
@@ -41,23 +46,14 @@ export function retry(endpoint: EndpointContext): PipelineStep {
   };
 }
 
-/** One run: why it failed, unless it succeeded. "again": it did not count. "void": nor will another, here. */
-async function run(
-  endpoint: EndpointContext,
-  message: IncomingMessage,
-  next: (message: IncomingMessage) => Promise<void>,
-): Promise<Verdict | "succeeded" | "again" | "void"> {
-  try {
-    await next(message);
-    return "succeeded";
-  } catch (error) {
-    if (error instanceof RunAgain) return "again";
-    if (error instanceof BusyElsewhere && (await waitWith(message.delivery, error.againInMs, endpoint.closing))) return "again";
-    if (error instanceof Abandoned || error instanceof BusyElsewhere) return "void";
-    const verdict = classify(error, endpoint.settings.retry, endpoint.bus.logger);
-    logFailure(endpoint.bus.logger, endpoint.name, message, verdict);
-    return verdict;
-  }
+/** Why a run failed. "again": it did not count. "void": nor will another, here. */
+async function judge(endpoint: EndpointContext, message: IncomingMessage, error: unknown): Promise<Verdict | "again" | "void"> {
+  if (error instanceof RunAgain) return "again";
+  if (error instanceof BusyElsewhere && (await waitWith(message.delivery, error.againInMs, endpoint.closing))) return "again";
+  if (error instanceof Abandoned || error instanceof BusyElsewhere) return "void";
+  const verdict = classify(error, endpoint.settings.retry, endpoint.bus.logger);
+  logFailure(endpoint.bus.logger, endpoint.name, message, verdict);
+  return verdict;
 }
 
 /** Waits for the due time in the lane; false when the wait was cut, and the message then goes back. */

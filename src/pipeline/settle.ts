@@ -1,4 +1,6 @@
 import type { FailureHeaders } from "../contracts/transport.js";
+import { failureHeaders } from "../retry/failure-headers.js";
+import { readFailureHistory } from "../retry/failure-history.js";
 import { Abandoned } from "./control.js";
 import type { EndpointContext } from "./endpoint-context.js";
 import type { IncomingMessage, PipelineStep } from "./incoming-message.js";
@@ -15,10 +17,9 @@ export function settle(endpoint: EndpointContext): PipelineStep {
     try {
       await next(message);
     } catch (error) {
-      // Only a defect of ours ends here. The delivery is kept, for nobody knows how far it came.
-      bus.logger.error(`A step of the bus failed at endpoint "${endpoint.name}"; the message stays with the broker.`, { error });
-      await trouble.until("a step of the bus failed", error, () => message.delivery.release()).catch(ignoreAbandoned);
-      return;
+      // Only a defect of ours ends here. Given back, the message would meet it again at once, for ever; among the dead letters it is safe.
+      bus.logger.error(`A step of the bus failed at endpoint "${endpoint.name}"; its message is dead-lettered.`, { error });
+      message.settlement = { as: "dead-letter", failure: defectOf(message, error) };
     }
     const { delivery, settlement } = message;
     if (settlement.as === "complete") {
@@ -59,6 +60,11 @@ export function settle(endpoint: EndpointContext): PipelineStep {
         attempts: failure["tb-attempts"],
       },
     );
+  }
+
+  function defectOf({ delivery }: IncomingMessage, error: unknown): FailureHeaders {
+    const history = readFailureHistory(delivery.headers);
+    return failureHeaders({ reason: "failed", error, history, endpoint: endpoint.name, source: delivery.source, now: new Date() });
   }
 }
 
