@@ -35,7 +35,16 @@ export interface RabbitmqCluster {
   deleteData(): void;
 }
 
+/** How one of the brokers comes to this machine. */
+interface BrokerInstaller {
+  /** Does nothing when it is there. @throws an error named "BrokerUnavailable" where it cannot be had. */
+  install(): Promise<void>;
+}
+
 interface BrokerScripts {
+  readonly rabbitmq: BrokerInstaller;
+  readonly rabbitmq4: BrokerInstaller;
+  readonly rabbitmqCluster: BrokerInstaller;
   rabbitmqControl(instance: { readonly name: string; readonly amqpPort: number }): RabbitmqNode;
   rabbitmq4Control(instance: { readonly name: string; readonly amqpPort: number }): RabbitmqNode;
   rabbitmqClusterControl(instance: { readonly name: string; readonly firstPort: number }): RabbitmqCluster;

@@ -29,9 +29,12 @@ export const rabbitmq: FaultTransport = {
   name: "rabbitmq",
   brokers: Object.keys(PORTS),
   async start(broker) {
+    if (!this.brokers.includes(broker)) throw new Error(`there is no broker "${broker}" of RabbitMQ; there are ${this.brokers.join(", ")}`);
     if (broker === "rabbitmq-cluster") return await startCluster();
     const scripts = await brokerScripts();
-    const control = broker === "rabbitmq-4" ? scripts.rabbitmq4Control : scripts.rabbitmqControl;
+    const isFour = broker === "rabbitmq-4";
+    await (isFour ? scripts.rabbitmq4 : scripts.rabbitmq).install();
+    const control = isFour ? scripts.rabbitmq4Control : scripts.rabbitmqControl;
     const node = control({ name: `faults-${broker}`, amqpPort: PORTS[broker as keyof typeof PORTS] });
     await node.stop();
     node.deleteData();
@@ -54,7 +57,9 @@ export const rabbitmq: FaultTransport = {
 };
 
 async function startCluster(): Promise<BrokerUnderTest> {
-  const cluster = (await brokerScripts()).rabbitmqClusterControl({ name: "faults-cluster", firstPort: PORTS["rabbitmq-cluster"] });
+  const scripts = await brokerScripts();
+  await scripts.rabbitmqCluster.install();
+  const cluster = scripts.rabbitmqClusterControl({ name: "faults-cluster", firstPort: PORTS["rabbitmq-cluster"] });
   await cluster.stop();
   cluster.deleteData();
   await cluster.start();
