@@ -54,6 +54,11 @@ export class ManagedConnection {
     return this.#down;
   }
 
+  /** Whether `model` is the connection that is open, and is to stay open. */
+  isUsable(model: ChannelModel): boolean {
+    return this.#live?.model === model && !this.isClosing;
+  }
+
   get isClosing(): boolean {
     return this.#closing.signal.aborted;
   }

@@ -121,7 +121,7 @@ export class ConsumerChannel {
   async #supervise(model: ChannelModel): Promise<void> {
     const epoch = ++this.#epoch;
     let failures = 0;
-    while (epoch === this.#epoch) {
+    while (epoch === this.#epoch && this.#connection.isUsable(model)) {
       const openedAt = performance.now();
       const reason = await this.#live(model, epoch);
       if (epoch !== this.#epoch) return;

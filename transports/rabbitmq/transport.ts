@@ -31,6 +31,9 @@ const FAILURE_BYTES = 8 * 1024;
 /** AMQP's names have 255 bytes; a prefix (20) and the longest ending (`.retry.604800000ms`) leave more than this. */
 const MAX_NAME_LENGTH = 200;
 
+/** How long a receiver that could not start may take to let go of its channel. */
+const FAILED_START_CLOSE_MS = 1_000;
+
 /** What exists between `open` and `close`. */
 interface OpenTransport {
   readonly host: TransportHost;
@@ -138,7 +141,12 @@ export class RabbitMqTransport implements Transport {
       source.from === "endpoint"
         ? new EndpointReceiver(environment, source.endpoint, source.prefetch, sink)
         : new DeadLetterReceiver(environment, source.endpoint, source.prefetch, sink);
-    await receiver.start();
+    try {
+      await receiver.start();
+    } catch (error) {
+      await receiver.close(performance.now() + FAILED_START_CLOSE_MS);
+      throw error;
+    }
     return receiver;
   }
 
