@@ -6,6 +6,15 @@ import { machineTime } from "./ledger.js";
 import type { LedgerEntry } from "./ledger-event.js";
 import type { Supervisor } from "./supervisor.js";
 
+/** How often two faults that can come together do. */
+const COMBINED = 0.3;
+
+interface ScheduledFault {
+  /** Its place in the schedule, from 1. */
+  readonly fault: number;
+  readonly kind: FaultKind;
+}
+
 export interface NemesisOptions {
   readonly kinds: readonly FaultKind[];
   readonly faults: number;
@@ -35,9 +44,12 @@ export class Nemesis {
 
   async run(): Promise<void> {
     const { faults, random, scene } = this.#options;
-    for (const [index, kind] of this.#schedule(faults).entries()) {
+    const schedule = this.#schedule(faults);
+    for (let next = 0; next < schedule.length; ) {
       await scene.wait(random.integer(300, 2_000));
-      await this.#fault(index + 1, kind);
+      const together = schedule.slice(next, next + (areCombinable(schedule[next], schedule[next + 1]) && random.chance(COMBINED) ? 2 : 1));
+      await this.#faultsAtOnce(together.map((kind, i) => ({ fault: next + 1 + i, kind })));
+      next += together.length;
     }
   }
 
@@ -52,8 +64,19 @@ export class Nemesis {
     return schedule.slice(0, faults);
   }
 
-  async #fault(fault: number, { kind, inject }: FaultKind): Promise<void> {
-    const { note, say, scene, signal } = this.#options;
+  async #faultsAtOnce(together: readonly ScheduledFault[]): Promise<void> {
+    const { say } = this.#options;
+    const done = await Promise.all(together.map((each) => this.#fault(each)));
+    const recoveredAfter = await this.#recovery(together);
+    for (const [i, { tookMs, text }] of done.entries()) {
+      const fault = String(together[i]?.fault).padStart(4);
+      const recovery = i === done.length - 1 ? `, on again after ${(recoveredAfter / 1_000).toFixed(1)} s` : ", and with it:        ";
+      say(`${fault}  ${(tookMs / 1_000).toFixed(1).padStart(5)} s${recovery}  ${text}`);
+    }
+  }
+
+  async #fault({ fault, kind: { kind, inject } }: ScheduledFault): Promise<{ readonly tookMs: number; readonly text: string }> {
+    const { note, scene, signal } = this.#options;
     const from = machineTime();
     let injected: Injected;
     try {
@@ -65,23 +88,26 @@ export class Nemesis {
     }
     const until = machineTime();
     note({ event: "fault", fault, kind, from, until, ...injected });
-    const recoveredAfter = await this.#recovery(fault, kind);
-    say(
-      `${String(fault).padStart(4)}  ${((until - from) / 1_000).toFixed(1).padStart(5)} s, on again after ${(recoveredAfter / 1_000).toFixed(1)} s  ${kind}${injected.detail ? `: ${injected.detail}` : ""}`,
-    );
+    return { tookMs: until - from, text: `${kind}${injected.detail ? `: ${injected.detail}` : ""}` };
   }
 
-  async #recovery(fault: number, kind: string): Promise<number> {
+  async #recovery(together: readonly ScheduledFault[]): Promise<number> {
     const { note, recoveryLimitMs, scene } = this.#options;
     const begin = performance.now();
     const laggards = await waitForProgress(scene.supervisor, recoveryLimitMs);
     const took = performance.now() - begin;
     this.#recoveriesMs.push(took);
     if (laggards.length > 0) {
-      note({ event: "trouble", text: `${recoveryLimitMs} ms after fault ${fault}, ${kind}: no progress of ${laggards.join(", ")}` });
+      const faults = together.map(({ fault, kind }) => `fault ${fault}, ${kind.kind}`).join(", and ");
+      note({ event: "trouble", text: `${recoveryLimitMs} ms after ${faults}: no progress of ${laggards.join(", ")}` });
     }
     return took;
   }
+}
+
+/** Two at a time: of different groups, since two of one group would undo each other's mending, and none that needs quiet around it. */
+function areCombinable(one: FaultKind | undefined, other: FaultKind | undefined): boolean {
+  return one !== undefined && other !== undefined && one.group !== other.group && !one.fullOnly && !other.fullOnly;
 }
 
 /** Resolves with the names of those that did not acknowledge or handle anything, within `limitMs`, since the call. */

@@ -24,7 +24,10 @@ async function main(): Promise<number> {
     options = parseRunOptions(process.argv.slice(2));
     if (options.control !== undefined) controlNamed(options.control);
     if (!CLIENTS.includes(options.client)) throw new Error(`there is no client "${options.client}"; there are ${CLIENTS.join(", ")}`);
-    transportNamed(options.transport);
+    const { name, brokers } = transportNamed(options.transport);
+    if (options.broker !== undefined && !brokers.includes(options.broker)) {
+      throw new Error(`there is no broker "${options.broker}" of ${name}; there are ${brokers.join(", ")}`);
+    }
   } catch (error) {
     console.error(`${(error as Error).message}\n\n${USAGE}`);
     return EXIT.usage;

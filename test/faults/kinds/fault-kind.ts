@@ -21,7 +21,7 @@ export interface FaultKind {
   readonly group: "broker" | "network" | "service";
   /** How often it is drawn, against the others. */
   readonly weight: number;
-  /** It needs what only the full workload has: all endpoints, dead letters. */
+  /** It needs what only the full workload has (all endpoints, dead letters), and nothing else broken meanwhile. */
   readonly fullOnly?: boolean;
   readonly inject: (scene: Scene) => Promise<Injected>;
 }

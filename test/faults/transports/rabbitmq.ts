@@ -29,7 +29,6 @@ export const rabbitmq: FaultTransport = {
   name: "rabbitmq",
   brokers: Object.keys(PORTS),
   async start(broker) {
-    if (!this.brokers.includes(broker)) throw new Error(`there is no broker "${broker}" of RabbitMQ; there are ${this.brokers.join(", ")}`);
     if (broker === "rabbitmq-cluster") return await startCluster();
     const scripts = await brokerScripts();
     const isFour = broker === "rabbitmq-4";
