@@ -4,6 +4,7 @@ import type { Logger } from "../contracts/logger.js";
 import type { MessageClass } from "../contracts/message-class.js";
 import type { Store } from "../contracts/store.js";
 import { memoryStore } from "../deduplication/memory-store.js";
+import { safeLogger } from "../logger/safe-logger.js";
 import { stderrLogger } from "../logger/stderr-logger.js";
 import { checkTransportOption, type TransportOption } from "../transport-loader.js";
 import { parseDuration } from "../util/duration.js";
@@ -69,8 +70,8 @@ export function resolveBusSettings(options: BusOptions): BusSettings {
     publishTimeoutMs: parseDuration(options.publishTimeout) ?? defaults.PUBLISH_TIMEOUT_MS,
     maxPendingPublishes: options.maxPendingPublishes ?? defaults.MAX_PENDING_PUBLISHES,
     maxMessageBytes: options.maxMessageBytes ?? defaults.MAX_MESSAGE_BYTES,
-    logger: options.logger ?? stderrLogger,
-    endpointDefaults: options,
+    logger: options.logger ? safeLogger(options.logger) : stderrLogger,
+    endpointDefaults: { ...options },
   };
 }
 
@@ -90,10 +91,16 @@ function checkBusOptions(options: BusOptions, mistakes: Mistakes): void {
   duration(where, "publishTimeout", options.publishTimeout, 1, mistakes);
   wholeNumber(where, "maxPendingPublishes", options.maxPendingPublishes, 1, mistakes);
   wholeNumber(where, "maxMessageBytes", options.maxMessageBytes, 1, mistakes);
-  for (const type of options.publishes ?? []) {
+  for (const type of list("publishes", "classes of messages", options.publishes, mistakes)) {
     const mistake = typeof type?.messageType === "string" ? mistakeInMessageType(type.messageType) : "it has no static messageType";
     if (mistake) mistakes.add(`the bus: publishes lists ${typeof type === "function" ? type.name : show(type)}; ${mistake}`);
   }
+}
+
+function list<T>(name: string, what: string, given: readonly T[] | undefined, mistakes: Mistakes): readonly T[] {
+  if (given === undefined || Array.isArray(given)) return given ?? [];
+  mistakes.add(`the bus: ${name} is ${show(given)}; it is a list of ${what}.`);
+  return [];
 }
 
 function checkChoices(options: BusOptions, mistakes: Mistakes): void {
@@ -103,7 +110,7 @@ function checkChoices(options: BusOptions, mistakes: Mistakes): void {
   }
   const prefixMistake = namePrefix === undefined ? undefined : mistakeInNamePrefix(namePrefix);
   if (prefixMistake) mistakes.add(`the bus: namePrefix: ${prefixMistake}`);
-  for (const name of options.propagateHeaders ?? []) {
+  for (const name of list("propagateHeaders", "names", options.propagateHeaders, mistakes)) {
     const mistake = mistakeInHeaderName(name);
     if (mistake) mistakes.add(`the bus: propagateHeaders: ${mistake}`);
   }
