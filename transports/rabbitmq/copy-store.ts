@@ -19,12 +19,15 @@ export class CopyStore {
     this.#endpoint = endpoint;
   }
 
-  /** @throws RabbitMqError when the copy was not stored, or may not be; "too-large" when no client can carry its headers, or the broker its body */
-  async store(message: Message, queue: string, failure: FailureHeaders): Promise<void> {
+  /**
+   * @param withDeath keep what the broker said when it dead-lettered the message
+   * @throws RabbitMqError when the copy was not stored, or may not be; "too-large" when no client can carry its headers, or the broker its body
+   */
+  async store(message: Message, queue: string, failure: FailureHeaders, withDeath = false): Promise<void> {
     let details = failure;
     let isMended = false;
     for (;;) {
-      const result = await this.#sender.copy(copyOf(message, queue, details));
+      const result = await this.#sender.copy(copyOf(message, queue, details, withDeath));
       if (result.outcome === "sent") return;
       if (result.error.code === "too-large" && details === failure) details = shortDetails(failure);
       else if (result.error.code === "unroutable" && !isMended && (await this.#keeper.repairEndpoint(this.#endpoint))) isMended = true;

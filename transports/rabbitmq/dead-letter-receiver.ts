@@ -13,6 +13,8 @@ const REQUEST_TIMEOUT_MS = 30_000;
 const FIRST_WAIT_MS = 200;
 const LONGEST_WAIT_MS = 10_000;
 
+/** So many letters are kept by holding them; those beyond are put at the end of the queue again, so that neither we nor the broker holds more. */
+const MAX_HELD_LETTERS = 10_000;
 /** How long, in doubling waits, the return of what was kept is waited for; somebody else may have taken it meanwhile. */
 const LONGEST_RETURN_MS = 1_000;
 
@@ -25,8 +27,9 @@ interface Session {
  * Visits what was in an endpoint's dead-letter queue at the call, oldest first, each letter once.
  *
  * Letters are fetched one by one (`basic.get`). One that is released is neither answered nor remembered: the channel holds it, and gives it
- * back, in its place, when it closes. So a visit takes no memory here, whatever the length of the queue; the broker keeps a small
- * entry for each. When the channel is lost, what it held is at the head of the queue again, and as many are passed over.
+ * back, in its place, when it closes. Beyond a bound a copy at the end of the queue takes its place. So a visit takes no memory here, and
+ * little in the broker, whatever the length of the queue. When the channel is lost, what it held is at the head of the queue
+ * again, and as many are passed over.
  */
 export class DeadLetterReceiver implements Receiver {
   readonly #environment: ReceiverEnvironment;
@@ -39,7 +42,8 @@ export class DeadLetterReceiver implements Receiver {
   #session: Session | undefined;
   #toVisit = 0;
   #visited = 0;
-  #completed = 0;
+  /** Gone from where they were: completed, or put last. */
+  #removed = 0;
   #inHand = 0;
   #roomMade: (() => void) | undefined;
   #visit: Promise<void> | undefined;
@@ -93,7 +97,7 @@ export class DeadLetterReceiver implements Receiver {
 
   /** Resolves when the queue shows again what was kept: RabbitMQ returns it a moment later, and the next visit begins with a count. */
   async #giveBack(channel: Channel): Promise<void> {
-    const kept = this.#visited - this.#completed;
+    const kept = this.#visited - this.#removed;
     if (kept === 0) return;
     channel.nackAll(true);
     for (let wait = 1; wait < LONGEST_RETURN_MS; wait *= 2) {
@@ -127,7 +131,7 @@ export class DeadLetterReceiver implements Receiver {
 
   async #fetch(session: Session): Promise<void> {
     // On a second channel: what the first one held, kept or not yet decided about, has been visited.
-    for (let passed = this.#visited - this.#completed; passed > 0; passed--) {
+    for (let passed = this.#visited - this.#removed; passed > 0; passed--) {
       if (!(await this.#get(session)) || this.#stopping.signal.aborted) return;
     }
     while (this.#visited < this.#toVisit) {
@@ -190,18 +194,33 @@ export class DeadLetterReceiver implements Receiver {
       isDeadLetter: true,
       storeRetry: refuse,
       storeDeadLetter: async (message: Message, failure: FailureHeaders) => {
-        await copies.store(message, this.#queue, failure);
+        await copies.store(message, this.#queue, failure, true);
         return "stored";
       },
-      release: (delivery) => {
+      release: async (delivery) => {
+        if (this.#visited - this.#removed > MAX_HELD_LETTERS && (await this.#putLast(delivery, copies))) return;
         delivery.held.keep(delivery.tag);
         decided();
       },
       settled: () => {
-        this.#completed++;
+        this.#removed++;
         decided();
       },
     };
+  }
+
+  /** @returns whether a copy has taken the letter's place */
+  async #putLast(delivery: RabbitMqDelivery, copies: CopyStore): Promise<boolean> {
+    try {
+      await copies.store(delivery.message, this.#queue, {}, true);
+    } catch (error) {
+      this.#environment.logger.debug(`A dead letter of "${this.#endpoint.name}" is held, since it cannot be put last: ${textOf(error)}`);
+      return false;
+    }
+    if (delivery.isLost) return true;
+    delivery.held.settle(delivery.tag);
+    this.#home.settled(delivery);
+    return true;
   }
 }
 

@@ -12,8 +12,8 @@ export interface DeliveryHome {
   storeRetry(message: Message, delayMs: number, failure: FailureHeaders): Promise<void>;
   /** Stores the dead letter. Resolves with "reject" when only the broker itself can carry the message. @throws RabbitMqError when it was not stored */
   storeDeadLetter(message: Message, failure: FailureHeaders): Promise<"stored" | "reject">;
-  /** What `release` does with a delivery that is held: back to the queue now, or kept until the channel closes, when all go back in order. */
-  release(delivery: RabbitMqDelivery): void;
+  /** What `release` does with a delivery that is held: back to the queue now, or kept until the channel closes, when all go back. Does not reject. */
+  release(delivery: RabbitMqDelivery): void | Promise<void>;
   /** Called once when it is settled, not when it is lost. */
   settled(delivery: RabbitMqDelivery): void;
 }
@@ -93,7 +93,7 @@ export class RabbitMqDelivery implements Delivery, HeldDelivery {
     this.#begin("release");
     this.#state = "settled";
     if (this.#isLost) return "lost";
-    this.#home.release(this);
+    await this.#home.release(this);
     return "settled";
   }
 

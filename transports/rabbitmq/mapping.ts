@@ -93,14 +93,15 @@ export function publishOf(message: OutgoingMessage, names: Names): Publish {
 
 /**
  * A copy of a message that was received: body and properties as they came, the headers too, less those of the broker and the failure of an
- * earlier time that `failure` replaces. Neither an expiry, which would act in the queue it goes to, nor a user id, which must be the
+ * earlier time that `failure` replaces; `withDeath`: those that say why the broker dead-lettered it are kept. Neither an expiry, which would act in the queue it goes to, nor a user id, which must be the
  * sender's, is copied.
  */
-export function copyOf(message: Message, queue: string, failure: FailureHeaders): Publish {
+export function copyOf(message: Message, queue: string, failure: FailureHeaders, withDeath = false): Publish {
   const given = message.properties;
   const headers: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(given.headers ?? {})) {
-    if (!BROKER_HEADER.test(name) && name !== PUBLISH_HEADER) headers[name] = value;
+    if (name === PUBLISH_HEADER || (BROKER_HEADER.test(name) && !(withDeath && DEATH_HEADER.test(name)))) continue;
+    headers[name] = value;
   }
   Object.assign(headers, failure);
   return {

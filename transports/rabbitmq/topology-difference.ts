@@ -33,5 +33,5 @@ export function describe({ argument, wanted, found }: Difference): string {
 }
 
 function valueIn(text: string): string | undefined {
-  return text === "none" ? undefined : (/'(.*)'/s.exec(text)?.[1] ?? text);
+  return text === "none" ? undefined : (/^(?:the value )?'(.*?)'(?: of type '[^']*')?$/s.exec(text)?.[1] ?? text);
 }
