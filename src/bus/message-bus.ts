@@ -16,7 +16,7 @@ import { EndpointDefinition } from "../endpoint/endpoint-definition.js";
 import { RunningEndpoint } from "../endpoint/running-endpoint.js";
 import { TrolleybusError } from "../errors.js";
 import type { BusSettings } from "../options/bus-settings.js";
-import { LONGEST_TIME_MS, STOP_DEADLINE_MS } from "../options/defaults.js";
+import { LONGEST_TIME_MS, MAX_MESSAGE_BYTES, STOP_DEADLINE_MS } from "../options/defaults.js";
 import { show } from "../options/show.js";
 import { MessageComposer } from "../outgoing/message-composer.js";
 import { PendingBudget } from "../outgoing/pending-budget.js";
@@ -149,7 +149,10 @@ export class MessageBus implements Bus {
   }
 
   get #maxMessageBytes(): number {
-    return Math.min(this.#settings.maxMessageBytes, this.#connection.transport?.capabilities.maxMessageBytes ?? Number.POSITIVE_INFINITY);
+    return Math.min(
+      this.#settings.maxMessageBytes ?? MAX_MESSAGE_BYTES,
+      this.#connection.transport?.capabilities.maxMessageBytes ?? Number.POSITIVE_INFINITY,
+    );
   }
 
   #endpoint(name: string): EndpointDefinition {
@@ -191,7 +194,7 @@ export class MessageBus implements Bus {
   async #open(planned: readonly PlannedEndpoint[]): Promise<void> {
     const { store, service, namePrefix, logger, topology, publishes } = this.#settings;
     const transport = await this.#connection.open();
-    checkCapabilities(transport.name, transport.capabilities, namePrefix, planned);
+    checkCapabilities(transport.name, transport.capabilities, this.#settings, planned);
     if (planned.some(({ settings }) => settings.deduplication)) {
       this.#storeOpened = store.open(
         { service, namePrefix, logger, status: (status, reason) => this.#health.storeIs(status, reason) },

@@ -32,35 +32,55 @@ export function planEndpoints(settings: BusSettings, definitions: readonly Endpo
 export function checkCapabilities(
   transport: string,
   capabilities: TransportCapabilities,
-  namePrefix: string,
+  settings: BusSettings,
   planned: readonly PlannedEndpoint[],
 ): void {
-  const found = planned.flatMap(({ plan, settings, definition }) => {
-    const where = `endpoint "${plan.name}"`;
-    const wrong: string[] = [];
-    if (settings.order === "key" && capabilities.order === "none")
-      wrong.push(`${where} asks for order: "key", which ${transport} cannot give. Take order: "none" or another transport.`);
-    if (settings.order === "key" && capabilities.order === "type" && definition.consumers.types.length > 1) {
-      wrong.push(
-        `${where} asks for order: "key" and takes ${definition.consumers.types.length} types; ${transport} keeps order within one type only. Give each type an endpoint, or let the types share a topic.`,
-      );
-    }
-    if (settings.handlerTimeoutMs >= capabilities.maxHoldMs / 2) {
-      wrong.push(
-        `${where} has a handlerTimeout of ${formatDuration(settings.handlerTimeoutMs)}; with ${transport} it is below ${formatDuration(Math.floor(capabilities.maxHoldMs / 2))}, half of the time that a message may be held.`,
-      );
-    }
-    for (const name of [plan.name, ...plan.subscribed]) {
-      if (namePrefix.length + name.length > capabilities.maxNameLength)
-        wrong.push(`"${namePrefix}${name}" is too long for ${transport}, which takes ${capabilities.maxNameLength} characters.`);
-    }
-    return wrong;
-  });
+  const found = [
+    ...planned.flatMap((endpoint) => unsupportedBy(transport, capabilities, endpoint)),
+    ...tooLongNames(transport, capabilities, settings, planned),
+  ];
+  const { maxMessageBytes } = settings;
+  if (maxMessageBytes !== undefined && maxMessageBytes > capabilities.maxMessageBytes) {
+    found.push(
+      `maxMessageBytes is ${maxMessageBytes}; ${transport} takes ${capabilities.maxMessageBytes}, with room for what a failed message carries beside its body.`,
+    );
+  }
   if (found.length === 0) return;
   throw new TrolleybusError("unsupported", `The transport cannot do what is asked:\n${found.map((text) => `  - ${text}`).join("\n")}`, {
     cause: undefined,
     retryable: false,
   });
+}
+
+function unsupportedBy(transport: string, capabilities: TransportCapabilities, endpoint: PlannedEndpoint): readonly string[] {
+  const { plan, settings, definition } = endpoint;
+  const where = `endpoint "${plan.name}"`;
+  const wrong: string[] = [];
+  if (settings.order === "key" && capabilities.order === "none")
+    wrong.push(`${where} asks for order: "key", which ${transport} cannot give. Take order: "none" or another transport.`);
+  if (settings.order === "key" && capabilities.order === "type" && definition.consumers.types.length > 1) {
+    wrong.push(
+      `${where} asks for order: "key" and takes ${definition.consumers.types.length} types; ${transport} keeps order within one type only. Give each type an endpoint, or let the types share a topic.`,
+    );
+  }
+  if (settings.handlerTimeoutMs >= capabilities.maxHoldMs / 2) {
+    wrong.push(
+      `${where} has a handlerTimeout of ${formatDuration(settings.handlerTimeoutMs)}; with ${transport} it is below ${formatDuration(Math.floor(capabilities.maxHoldMs / 2))}, half of the time that a message may be held.`,
+    );
+  }
+  return wrong;
+}
+
+function tooLongNames(
+  transport: string,
+  { maxNameLength }: TransportCapabilities,
+  { namePrefix, publishes }: BusSettings,
+  planned: readonly PlannedEndpoint[],
+): readonly string[] {
+  const names = new Set([...planned.flatMap(({ plan }) => [plan.name, ...plan.subscribed]), ...publishes.map((type) => type.messageType)]);
+  return [...names]
+    .filter((name) => namePrefix.length + name.length > maxNameLength)
+    .map((name) => `"${namePrefix}${name}" is too long for ${transport}, which takes ${maxNameLength} characters.`);
 }
 
 function plan(definition: EndpointDefinition, settings: BusSettings): PlannedEndpoint {

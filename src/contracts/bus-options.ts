@@ -49,7 +49,10 @@ export interface BusOptions extends Omit<EndpointOptions, "order"> {
   readonly publishTimeout?: Duration;
   /** Publishes that wait for the broker, and messages held back by running consumers; beyond it `publish` rejects with "refused". @default 10_000 */
   readonly maxPendingPublishes?: number;
-  /** Larger messages are refused by `publish` ("too-large") and dead-lettered on arrival. @default 1 MiB, or 8 KiB less than the broker takes when that is smaller */
+  /**
+   * Larger messages are refused by `publish` ("too-large") and dead-lettered on arrival. More than the transport takes fails at start.
+   * @default 1 MiB, or 8 KiB less than the broker takes when that is smaller
+   */
   readonly maxMessageBytes?: number;
   /** @default warnings and errors, one line each, to `process.stderr` */
   readonly logger?: Logger;

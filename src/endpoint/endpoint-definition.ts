@@ -6,7 +6,9 @@ import type { MessageClass, MessageOf } from "../contracts/message-class.js";
 import type { Receivable } from "../contracts/wire-safe.js";
 import { TrolleybusError } from "../errors.js";
 import { checkEndpointOptions } from "../options/endpoint-settings.js";
+import { show } from "../options/show.js";
 import { Mistakes } from "../util/mistakes.js";
+import { mistakeInMessageType } from "../util/names.js";
 import { ConsumerRegistry } from "./consumer-registry.js";
 
 /** What has been said of an endpoint before the start. */
@@ -29,14 +31,20 @@ export class EndpointDefinition implements Endpoint {
 
   /** @throws TrolleybusError "configuration" when options were given before, or are wrong: all mistakes at once */
   configure(options: EndpointOptions): void {
+    if (typeof options !== "object") throw this.#wrong(`its options are ${show(options)}; they are an object.`);
     if (this.#options) {
-      const text = `The options of endpoint "${this.name}" are given a second time. Give them once, where the endpoint is first named; bus.endpoint("${this.name}") without options gives the same endpoint.`;
-      throw new TrolleybusError("configuration", text, { cause: undefined, retryable: false });
+      throw this.#wrong(
+        `its options are given a second time. Give them once, where the endpoint is first named; bus.endpoint("${this.name}") without options gives the same endpoint.`,
+      );
     }
     const mistakes = new Mistakes();
     checkEndpointOptions(`endpoint "${this.name}"`, options, mistakes);
     mistakes.throwIfAny("The options of an endpoint are wrong");
     this.#options = { ...options };
+  }
+
+  #wrong(text: string): TrolleybusError {
+    return new TrolleybusError("configuration", `Endpoint "${this.name}": ${text}`, { cause: undefined, retryable: false });
   }
 
   subscribe<C extends MessageClass>(types: (C | readonly C[]) & Receivable<C>, consumer: ConsumerOf<MessageOf<C>>): this {
@@ -47,7 +55,11 @@ export class EndpointDefinition implements Endpoint {
 
   unsubscribe(...types: readonly MessageClass[]): this {
     this.#assertNotStarted();
-    for (const type of types) this.unsubscribed.add(type.messageType);
+    for (const type of types) {
+      const mistake = typeof type === "function" ? mistakeInMessageType(type.messageType) : `It is ${show(type)}.`;
+      if (mistake) throw this.#wrong(`unsubscribe is given the classes of messages. ${mistake}`);
+      this.unsubscribed.add(type.messageType);
+    }
     return this;
   }
 }

@@ -27,7 +27,8 @@ export interface BusSettings {
   readonly ambientContext: boolean;
   readonly publishTimeoutMs: number;
   readonly maxPendingPublishes: number;
-  readonly maxMessageBytes: number;
+  /** `undefined`: the default, or less where the transport takes less. */
+  readonly maxMessageBytes: number | undefined;
   readonly logger: Logger;
   /** What the bus gives to all its endpoints, as it was given. */
   readonly endpointDefaults: EndpointOptions;
@@ -69,7 +70,7 @@ export function resolveBusSettings(options: BusOptions): BusSettings {
     ambientContext: options.ambientContext ?? true,
     publishTimeoutMs: parseDuration(options.publishTimeout) ?? defaults.PUBLISH_TIMEOUT_MS,
     maxPendingPublishes: options.maxPendingPublishes ?? defaults.MAX_PENDING_PUBLISHES,
-    maxMessageBytes: options.maxMessageBytes ?? defaults.MAX_MESSAGE_BYTES,
+    maxMessageBytes: options.maxMessageBytes,
     logger: options.logger ? safeLogger(options.logger) : stderrLogger,
     endpointDefaults: { ...options },
   };
