@@ -1,0 +1,258 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { connect as connectTcp, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createServer as createTlsServer } from "node:tls";
+import { inspect } from "node:util";
+import { describe, expect, onTestFinished, test } from "vitest";
+import type { TransportError } from "../../src/contracts/transport.js";
+import { mistakeInServer } from "../../transports/rabbitmq/connect-error.js";
+import { rabbitmq } from "../../transports/rabbitmq/index.js";
+import { describeWithRabbitmq } from "../support/brokers.js";
+import { eventually } from "./support/eventually.js";
+import { Bench, message } from "./support/port.js";
+
+async function errorOf(work: Promise<unknown>): Promise<TransportError> {
+  try {
+    await work;
+  } catch (error) {
+    return error as TransportError;
+  }
+  throw new Error("it should have failed");
+}
+
+function changed(url: string, change: (url: URL) => void): string {
+  const copy = new URL(url);
+  change(copy);
+  return copy.href;
+}
+
+describeWithRabbitmq("connecting", ({ url }) => {
+  test("a wrong password names the user, and never the password", async () => {
+    const bench = new Bench(url);
+    const port = bench.newPort({ url: changed(url, (copy) => Object.assign(copy, { username: "guest", password: "not-the-secret" })) });
+
+    const error = await errorOf(port.open());
+
+    expect(error).toMatchObject({ code: "configuration", retryable: false });
+    expect(error.message).toContain('user "guest"');
+    expect(inspect(error, { depth: 10 })).not.toContain("not-the-secret");
+    expect(port.log.join("\n")).not.toContain("not-the-secret");
+    expect(inspect(port.transport, { depth: 10, showHidden: true })).not.toContain("not-the-secret");
+  });
+
+  test("a virtual host that does not exist is named", async () => {
+    const bench = new Bench(url);
+
+    const error = await errorOf(bench.newPort({ url: changed(url, (copy) => Object.assign(copy, { pathname: "/no%2Fsuch" })) }).open());
+
+    expect(error).toMatchObject({ code: "configuration", retryable: false });
+    expect(error.message).toContain('virtual host "no/such"');
+  });
+
+  test("a host name that is not known is named", async () => {
+    const error = await errorOf(new Bench(url).newPort({ url: "amqp://guest:guest@no-such-host.invalid" }).open());
+
+    expect(error).toMatchObject({ code: "configuration", retryable: false });
+    expect(error.message).toContain("no-such-host.invalid:5672");
+  });
+
+  test("amqps to a port without TLS says so", async () => {
+    const error = await errorOf(
+      new Bench(url)
+        .newPort({ url: changed(url, (copy) => Object.assign(copy, { protocol: "amqps:" })).replace("amqp:", "amqps:") })
+        .open(),
+    );
+
+    expect(error).toMatchObject({ code: "configuration", retryable: false });
+    expect(error.message).toContain("TLS");
+  });
+
+  test("a broker that is not up is tried until the signal aborts", async () => {
+    const port = new Bench(url).newPort({ url: "amqp://guest:guest@127.0.0.1:1" });
+
+    const error = await errorOf(port.open(AbortSignal.timeout(700)));
+
+    expect(error).toMatchObject({ code: "unavailable", retryable: true });
+    expect(port.log.filter((line) => line.startsWith("warn")).length).toBeGreaterThan(1);
+  });
+
+  test("a broker that comes up meanwhile is connected to", async () => {
+    const bench = new Bench(url);
+    const target = new URL(url);
+    const server = createServer((client) => {
+      const upstream = connectTcp(Number(target.port), target.hostname);
+      client
+        .on("error", () => {})
+        .pipe(upstream)
+        .on("error", () => {})
+        .pipe(client);
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port: tcpPort } = server.address() as { port: number };
+    await new Promise((resolve) => server.close(resolve));
+    const port = bench.newPort({ url: changed(url, (copy) => Object.assign(copy, { host: `127.0.0.1:${tcpPort}` })) });
+
+    const opening = port.open();
+    await eventually("a first try", () => port.log.length > 0);
+    await new Promise<void>((resolve) => server.listen(tcpPort, "127.0.0.1", resolve));
+    onTestFinished(() => void server.close());
+
+    await opening;
+    await port.transport.provision({ events: [], endpoints: [bench.plan("shipping")] }, "create");
+    expect((await port.send(message({ endpoint: "shipping" }, "1")))[0]?.outcome).toBe("sent");
+  });
+
+  test("of several nodes the first that answers is used", async () => {
+    const bench = new Bench(url);
+    const port = await bench.port({ url: ["amqp://guest:guest@127.0.0.1:1", "amqp://guest:guest@no-such-host.invalid", url] });
+
+    await port.transport.provision({ events: [], endpoints: [bench.plan("shipping")] }, "create");
+
+    expect((await port.send(message({ endpoint: "shipping" }, "1")))[0]?.outcome).toBe("sent");
+  });
+
+  test("a transport serves one bus; a second open says what to do", async () => {
+    const port = await new Bench(url).port();
+
+    const error = await errorOf(port.open());
+
+    expect(error).toMatchObject({ code: "configuration", retryable: false });
+    expect(error.message).toContain("another bus");
+  });
+
+  test("after an open that failed the transport can be opened", async () => {
+    const bench = new Bench(url);
+    const port = bench.newPort();
+    await errorOf(port.open(AbortSignal.abort()));
+
+    await port.open();
+
+    expect(port.statusOf("publisher")?.status).toBe("up");
+  });
+
+  test("a broker that only listens and says nothing does not hold up the end of the wait", async () => {
+    const server = createServer(() => {});
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    onTestFinished(() => void server.close());
+    const { port: tcpPort } = server.address() as { port: number };
+    const port = new Bench(url).newPort({ url: `amqp://guest:guest@127.0.0.1:${tcpPort}`, connectTimeout: "5m" });
+
+    const before = performance.now();
+    const error = await errorOf(port.open(AbortSignal.timeout(500)));
+
+    expect(error).toMatchObject({ code: "unavailable", retryable: true });
+    expect(performance.now() - before).toBeLessThan(5_000);
+  });
+
+  test("a certificate from an unknown authority is refused, and trusted with that authority", async () => {
+    const bench = new Bench(url);
+    const certificate = selfSigned("localhost");
+    const target = new URL(url);
+    const server = createTlsServer({ key: certificate.key, cert: certificate.cert }, (client) => {
+      const upstream = connectTcp(Number(target.port), target.hostname);
+      client
+        .on("error", () => upstream.destroy())
+        .pipe(upstream)
+        .on("error", () => client.destroy())
+        .pipe(client);
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    onTestFinished(() => void server.close());
+    const { port: tcpPort } = server.address() as { port: number };
+    const secure = (host: string): string => `amqps://${target.username}:${target.password}@${host}:${tcpPort}`;
+
+    const untrusted = await errorOf(bench.newPort({ url: secure("localhost") }).open());
+    expect(untrusted).toMatchObject({ code: "configuration", retryable: false });
+    expect(untrusted.message).toContain("certificate");
+    expect(untrusted.message).toContain("tls.ca");
+
+    const wrongName = await errorOf(
+      bench.newPort({ url: secure("127.0.0.1"), tls: { ca: certificate.cert, serverName: "elsewhere" } }).open(),
+    );
+    expect(wrongName).toMatchObject({ code: "configuration" });
+
+    const port = await bench.port({ url: secure("localhost"), tls: { ca: certificate.cert } });
+    await port.transport.provision({ events: [], endpoints: [bench.plan("shipping")] }, "create");
+    expect((await port.send(message({ endpoint: "shipping" }, "1")))[0]?.outcome).toBe("sent");
+  });
+
+  test("close ends both connections and lets the process go", async () => {
+    const bench = new Bench(url);
+    const plan = bench.plan("shipping");
+    const port = await bench.port({ connectionName: bench.namePrefix });
+    await port.transport.provision({ events: [], endpoints: [plan] }, "create");
+    const inbox = await port.receive(plan);
+    const sockets = (): number => process.getActiveResourcesInfo().filter((name) => name === "TCPSocketWrap").length;
+    const open = sockets();
+
+    await inbox.close();
+    await port.close();
+
+    await eventually("the sockets to be gone", () => sockets() <= open - 2);
+  });
+});
+
+describe("what is wrong with a server", () => {
+  const { addresses } = {
+    addresses: {
+      secure: false,
+      host: "rabbit",
+      port: 5672,
+      username: "u",
+      password: "p",
+      virtualHost: "/",
+      parameters: new URLSearchParams(),
+    },
+  };
+
+  test.each(["3.9.29", "3.8.0", "2.7.1"])("RabbitMQ %s is too old", (version) => {
+    expect(mistakeInServer({ product: "RabbitMQ", version }, addresses)).toMatchObject({ code: "configuration", retryable: false });
+    expect(mistakeInServer({ product: "RabbitMQ", version }, addresses)?.message).toContain("3.10.0 or later");
+  });
+
+  test.each(["3.10.0", "3.10.8", "3.13.7", "4.0.5", "4.2.0-rc.1"])("RabbitMQ %s will do", (version) => {
+    expect(mistakeInServer({ product: "RabbitMQ", version }, addresses)).toBeUndefined();
+  });
+});
+
+describe("the transport before it is opened", () => {
+  test("it refuses to send and closes in peace", async () => {
+    const transport = rabbitmq({ url: "amqp://localhost" });
+
+    const [result] = await transport.send([message({ endpoint: "x" }, "1")], AbortSignal.timeout(1_000));
+
+    expect(result?.outcome).toBe("refused");
+    await transport.close(performance.now());
+  });
+});
+
+function selfSigned(name: string): { key: string; cert: string } {
+  const folder = mkdtempSync(join(tmpdir(), "trolleybus-tls-"));
+  const [key, cert] = [join(folder, "key.pem"), join(folder, "cert.pem")];
+  execFileSync(
+    "openssl",
+    [
+      "req",
+      "-x509",
+      "-newkey",
+      "rsa:2048",
+      "-nodes",
+      "-days",
+      "2",
+      "-keyout",
+      key,
+      "-out",
+      cert,
+      "-subj",
+      `/CN=${name}`,
+      "-addext",
+      `subjectAltName=DNS:${name}`,
+    ],
+    { stdio: "ignore" },
+  );
+  const pair = { key: readFileSync(key, "utf8"), cert: readFileSync(cert, "utf8") };
+  rmSync(folder, { recursive: true });
+  return pair;
+}
