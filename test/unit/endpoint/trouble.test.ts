@@ -51,14 +51,14 @@ test("the tries come ever more seldom, at last every five seconds", async () => 
 
 test("several troubles at one time are one pause, which ends with the last; it is told of once", async () => {
   const made = trouble();
-  const ends: (() => void)[] = [];
-  const both = ["a", "b"].map((what) => made.trouble.until(what, down, () => new Promise<void>((resolve) => ends.push(resolve))));
+  const ends = new Map<string, () => void>();
+  const both = ["a", "b"].map((what) => made.trouble.until(what, down, () => new Promise<void>((resolve) => void ends.set(what, resolve))));
   await vi.advanceTimersByTimeAsync(100);
-  ends[0]?.();
+  ends.get("a")?.();
   await vi.advanceTimersByTimeAsync(0);
   expect(made.turns.tryTake()).toBe(false);
   expect(made.trouble.reason).toBe("b: connection refused");
-  ends[1]?.();
+  ends.get("b")?.();
   await Promise.all(both);
   expect(made.turns.tryTake()).toBe(true);
   expect(made.logger.texts("warn")).toHaveLength(1);
