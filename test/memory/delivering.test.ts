@@ -66,7 +66,7 @@ test("an event type that nobody has declared is refused, as a real broker would"
   expect(result).toMatchObject({ outcome: "refused", error: { code: "topology", retryable: false } });
 });
 
-test("nothing is delivered inside the call that sends, and one turn of the event loop delivers the whole batch", async () => {
+test("nothing is delivered inside the call that sends; the next turn of the event loop delivers the whole batch and confirms it", async () => {
   const bus = await connect(memory());
   await bus.provision(plan, "create");
   const inbox = completingInbox();
@@ -75,13 +75,12 @@ test("nothing is delivered inside the call that sends, and one turn of the event
   const timers = vi.spyOn(globalThis, "setTimeout");
   const ids = Array.from({ length: 50 }, (_, i) => `${i}`);
   const sent = sendCommands(bus, "shipping", ids);
+  await Promise.resolve();
   expect(inbox.deliveries).toHaveLength(0);
   await sent;
-  expect(inbox.deliveries).toHaveLength(0);
-  expect(setImmediates).toHaveBeenCalledTimes(1);
+  expect(setImmediates).toHaveBeenCalledTimes(2);
   expect(timers).not.toHaveBeenCalled();
   vi.restoreAllMocks();
-  await inbox.received(50);
   expect(inbox.ids).toEqual(ids);
 });
 
@@ -93,11 +92,12 @@ test("a consumer that settles at once does not keep the event loop from its othe
   await sendCommands(
     bus,
     "shipping",
-    Array.from({ length: 1000 }, (_, i) => `${i}`),
+    Array.from({ length: 5000 }, (_, i) => `${i}`),
   );
+  // Two turns have passed; each hands out about a thousand, however fast they are settled.
   await new Promise((resolve) => setImmediate(resolve));
-  expect(inbox.deliveries.length).toBeLessThanOrEqual(20);
-  await inbox.received(1000);
+  expect(inbox.deliveries.length).toBeLessThan(3000);
+  await inbox.received(5000);
 });
 
 test("10,000 messages sent by several publishers arrive, none missing, none twice, none changed", async () => {

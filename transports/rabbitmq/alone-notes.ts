@@ -1,7 +1,7 @@
 import type { Channel } from "amqplib";
 import { unavailable } from "./errors.js";
 import type { Publish } from "./mapping.js";
-import type { ReceiverEnvironment } from "./receiver.js";
+import type { ReceiverEnvironment } from "./receiver-environment.js";
 import { within } from "./time-limit.js";
 
 const REQUEST_TIMEOUT_MS = 30_000;

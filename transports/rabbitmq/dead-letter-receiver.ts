@@ -6,7 +6,7 @@ import { CopyStore } from "./copy-store.js";
 import { type DeliveryHome, RabbitMqDelivery } from "./delivery.js";
 import { RabbitMqError, serverAnswer, textOf, unavailable } from "./errors.js";
 import { HeldDeliveries } from "./held-deliveries.js";
-import type { ReceiverEnvironment } from "./receiver.js";
+import type { ReceiverEnvironment } from "./receiver-environment.js";
 import { settledWithin, within } from "./time-limit.js";
 
 const REQUEST_TIMEOUT_MS = 30_000;

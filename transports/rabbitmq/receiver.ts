@@ -1,34 +1,18 @@
 import type { ConsumeMessage } from "amqplib";
-import type { Logger } from "../../src/contracts/logger.js";
 import type { DeliverySink, EndpointPlan, Receiver } from "../../src/contracts/transport.js";
 import { AloneNotes } from "./alone-notes.js";
-import type { ManagedConnection } from "./connection.js";
 import { ConsumerChannel } from "./consumer-channel.js";
 import { CopyStore } from "./copy-store.js";
 import { RabbitMqDelivery } from "./delivery.js";
 import type { HeldDeliveries } from "./held-deliveries.js";
 import { HoldLimit } from "./hold-limit.js";
-import type { Names } from "./mapping.js";
 import { OrderedIntake } from "./ordered-intake.js";
 import { QueueHome } from "./queue-home.js";
-import type { Sender } from "./sender.js";
+import type { ReceiverEnvironment } from "./receiver-environment.js";
 import { SuspectMover } from "./suspect-mover.js";
 import { SuspectReader } from "./suspect-reader.js";
 import { DeliveryCounts, SUSPECT_AFTER } from "./suspicion.js";
 import { settledWithin } from "./time-limit.js";
-import type { TopologyKeeper } from "./topology-keeper.js";
-
-/** What the receivers of one transport share. */
-export interface ReceiverEnvironment {
-  readonly connection: ManagedConnection;
-  readonly sender: Sender;
-  readonly keeper: TopologyKeeper;
-  readonly names: Names;
-  readonly logger: Logger;
-  /** No delivery is held for longer: before that all are given back, in order, and begun anew. */
-  readonly maxHoldMs: number;
-  status(endpoint: string, status: "up" | "degraded" | "down", reason?: string): void;
-}
 
 /** What is held so long (as a part of the longest hold) is given back; what runs has the rest of the time to end. */
 const GIVE_BACK_AT = 0.9;

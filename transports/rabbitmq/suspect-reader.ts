@@ -6,7 +6,7 @@ import type { ConsumerChannel } from "./consumer-channel.js";
 import { type DeliveryHome, RabbitMqDelivery } from "./delivery.js";
 import { serverAnswer, textOf, unavailable } from "./errors.js";
 import { HeldDeliveries } from "./held-deliveries.js";
-import type { ReceiverEnvironment } from "./receiver.js";
+import type { ReceiverEnvironment } from "./receiver-environment.js";
 import { CRASHED_AFTER, type DeliveryCounts } from "./suspicion.js";
 import { settledWithin, within } from "./time-limit.js";
 

@@ -15,7 +15,8 @@ import { DeadLetterReceiver } from "./dead-letter-receiver.js";
 import { RabbitMqError, unavailable } from "./errors.js";
 import { Names, publishOf } from "./mapping.js";
 import type { ResolvedOptions } from "./options.js";
-import { EndpointReceiver, type ReceiverEnvironment } from "./receiver.js";
+import { EndpointReceiver } from "./receiver.js";
+import type { ReceiverEnvironment } from "./receiver-environment.js";
 import { Sender } from "./sender.js";
 import { TopologyKeeper } from "./topology-keeper.js";
 

@@ -1,0 +1,17 @@
+import type { Logger } from "../../src/contracts/logger.js";
+import type { ManagedConnection } from "./connection.js";
+import type { Names } from "./mapping.js";
+import type { Sender } from "./sender.js";
+import type { TopologyKeeper } from "./topology-keeper.js";
+
+/** What the receivers of one transport share. */
+export interface ReceiverEnvironment {
+  readonly connection: ManagedConnection;
+  readonly sender: Sender;
+  readonly keeper: TopologyKeeper;
+  readonly names: Names;
+  readonly logger: Logger;
+  /** No delivery is held for longer: before that all are given back, in order, and begun anew. */
+  readonly maxHoldMs: number;
+  status(endpoint: string, status: "up" | "degraded" | "down", reason?: string): void;
+}
