@@ -1,0 +1,62 @@
+import { describe, expect, test } from "vitest";
+import type { Transport } from "../../src/index.js";
+import { checkTransportOption, loadTransport } from "../../src/transport-loader.js";
+import { Mistakes } from "../../src/util/mistakes.js";
+import { ScriptedTransport } from "../support/scripted-transport.js";
+
+function mistakesIn(option: unknown): readonly string[] {
+  const mistakes = new Mistakes();
+  checkTransportOption(option, mistakes);
+  return mistakes.all;
+}
+
+describe("a transport may be given", () => {
+  test.each(["memory:", "memory:tests", "amqp://host", "amqps://user:secret@host/vhost", "AMQP://host"])("as the URL %s", (url) => {
+    expect(mistakesIn(url)).toEqual([]);
+  });
+
+  test("as plain data", () => {
+    expect(mistakesIn({ type: "rabbitmq", url: "amqp://host" })).toEqual([]);
+  });
+
+  test("made by hand: each bus gets a share of one that can be shared, else the one itself", async () => {
+    const own = new ScriptedTransport();
+    expect(mistakesIn(own)).toEqual([]);
+    expect(await loadTransport(own)).toBe(own);
+    const shared = Object.assign(new ScriptedTransport(), { share: (): Transport => new ScriptedTransport() });
+    const [first, second] = [await loadTransport(shared), await loadTransport(shared)];
+    expect(new Set([shared, first, second]).size).toBe(3);
+  });
+});
+
+test("a URL or plain data loads its adapter; two buses of one URL get transports of their own", async () => {
+  const [first, second, third] = [
+    await loadTransport("memory:loader"),
+    await loadTransport("memory:loader"),
+    await loadTransport({ type: "memory" }),
+  ];
+  expect([first.name, second.name, third.name]).toEqual(["memory", "memory", "memory"]);
+  expect(first).not.toBe(second);
+});
+
+test("what the adapter finds wrong is told", async () => {
+  await expect(loadTransport({ type: "memory", colour: "red" })).rejects.toMatchObject({
+    code: "configuration",
+    message: expect.stringContaining("colour"),
+  });
+});
+
+test.each([
+  ["kafka://host"],
+  ["memory"],
+  [""],
+  ["://"],
+  [{ type: "kafka" }],
+  [{ type: 5 }],
+  [{ type: "constructor" }],
+  [{}],
+  [null],
+  [() => {}],
+])("%j is refused, with what is known", (option) => {
+  expect(mistakesIn(option)).toHaveLength(1);
+});
