@@ -107,7 +107,8 @@ export class Nemesis {
 
 /** Two at a time: of different groups, since two of one group would undo each other's mending, and none that needs quiet around it. */
 function areCombinable(one: FaultKind | undefined, other: FaultKind | undefined): boolean {
-  return one !== undefined && other !== undefined && one.group !== other.group && !one.fullOnly && !other.fullOnly;
+  const mayBe = (kind: FaultKind | undefined): boolean => kind !== undefined && !kind.fullOnly && !kind.alone;
+  return mayBe(one) && mayBe(other) && one?.group !== other?.group;
 }
 
 /** Resolves with the names of those that did not acknowledge or handle anything, within `limitMs`, since the call. */

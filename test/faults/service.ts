@@ -37,7 +37,10 @@ export function runService(
       await new Promise((resolve) => process.send?.({ dying: why } satisfies Dying, resolve));
     },
   };
-  void start(service, work);
+  start(service, work).catch((error: unknown) => {
+    ledger.write({ event: "trouble", text: `could not start: ${inspect(error).slice(0, 4_000)}` });
+    process.exit(1);
+  });
 }
 
 async function start(service: Service, work: Parameters<typeof runService>[0]): Promise<void> {

@@ -256,8 +256,7 @@ class CarelessDelivery implements Delivery {
     if (this.#receiver.mistakes.acknowledgeFirst) return "settled";
     const channel = this.#receiver.mistakes.staleTags ? this.#receiver.channel : this.#channel;
     try {
-      // Cumulative, as a fast acknowledgement is.
-      channel?.ack(this.#message, this.#receiver.mistakes.staleTags === true);
+      channel?.ack(this.#message);
     } catch {
       return "lost";
     }

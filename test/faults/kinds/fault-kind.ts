@@ -23,6 +23,8 @@ export interface FaultKind {
   readonly weight: number;
   /** It needs what only the full workload has (all endpoints, dead letters), and nothing else broken meanwhile. */
   readonly fullOnly?: boolean;
+  /** Nothing else may be broken meanwhile. */
+  readonly alone?: boolean;
   readonly inject: (scene: Scene) => Promise<Injected>;
 }
 

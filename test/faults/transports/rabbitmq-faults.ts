@@ -48,6 +48,14 @@ export function rabbitmqFaults(server: RabbitmqUnderFault): readonly FaultKind[]
     ...deletions(server),
     broker("closes channels with 404", 2, (scene) => closeChannels(node(), PASSIVE_DECLARE_OF_NOTHING, scene)),
     broker("closes channels with 406", 2, (scene) => closeChannels(node(), ACK_OF_NOTHING, scene)),
+    ...refusals(server),
+  ];
+}
+
+/** A service that starts while it is refused says so and ends, as it should: so none is killed meanwhile. */
+function refusals(server: RabbitmqUnderFault): readonly FaultKind[] {
+  const node = (): RabbitmqNode => server.anyNode();
+  const kinds = [
     broker("knows another password for a while", 1, async (scene) => {
       await server.setPassword("another-password");
       await node().ctl("close_all_connections", "the password has changed");
@@ -60,6 +68,7 @@ export function rabbitmqFaults(server: RabbitmqUnderFault): readonly FaultKind[]
       await node().management.call("PUT", `/permissions/%2F/${USER}`, { body: { configure: ".*", write: ".*", read: ".*" } });
     }),
   ];
+  return kinds.map((kind) => ({ ...kind, alone: true }));
 }
 
 /** A fault that may cost every service its connection, once. `work` returns what the log should say. */
