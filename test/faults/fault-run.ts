@@ -106,7 +106,8 @@ export class FaultRun {
   }
 
   get #full(): boolean {
-    return this.#options.client === "trolleybus" && this.#options.control === undefined;
+    const { client, control, plain } = this.#options;
+    return client === "trolleybus" && control === undefined && !plain;
   }
 
   async #configs(): Promise<readonly ServiceConfig[]> {

@@ -15,6 +15,7 @@ export interface RunOptions {
   readonly rate: number;
   readonly json: string | undefined;
   readonly keep: boolean;
+  readonly plain: boolean;
 }
 
 export const USAGE = `npm run faults -- [options]
@@ -29,6 +30,7 @@ export const USAGE = `npm run faults -- [options]
   --only TEXT        only faults whose name contains it
   --control NAME     make a mistake on purpose; the run must fail (see docs/faults.md)
   --publishers N, --consumers N, --rate MESSAGES_PER_SECOND of each publisher   (2, 3, 40)
+  --plain            only tasks that succeed, to one endpoint: what other libraries and the controls are given always
   --json FILE        the figures, for a program
   --keep             keep the ledgers and logs of a good run too (those of a bad one are always kept)
 
@@ -55,6 +57,7 @@ export function parseRunOptions(args: readonly string[]): RunOptions {
       rate: { type: "string" },
       json: { type: "string" },
       keep: { type: "boolean", default: false },
+      plain: { type: "boolean", default: false },
     },
   });
   return {
@@ -73,6 +76,7 @@ export function parseRunOptions(args: readonly string[]): RunOptions {
     rate: number("rate", values.rate ?? (values.control === undefined ? "40" : "150"), 1),
     json: values.json,
     keep: values.keep,
+    plain: values.plain,
   };
 }
 
