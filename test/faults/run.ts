@@ -71,17 +71,17 @@ async function runAgainst(broker: BrokerUnderTest, options: RunOptions): Promise
   else if (options.keep) console.log(`ledgers and logs: ${run.folder}`);
   else run.deleteFolder();
   if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(summary(findings, broker, options, run), undefined, 2)}\n`);
+  const exit = good ? EXIT.holds : redOnItsMistake(findings, options) ? EXIT.fails : EXIT.controlFails;
+  if (exit === EXIT.controlFails) console.log(`the control ${options.control} had to be red on something else`);
   console.log(verdict(findings, headline(options)));
-  return good ? EXIT.holds : isRedAsItShould(findings, options) ? EXIT.fails : EXIT.controlFails;
+  return exit;
 }
 
-/** A control that is red on something else than its mistake shows nothing. */
-function isRedAsItShould(findings: Findings, { control }: RunOptions): boolean {
+/** A control that is red on something else shows nothing. */
+function redOnItsMistake(findings: Findings, { control }: RunOptions): boolean {
   if (control === undefined) return true;
   const { red } = controlNamed(control);
-  if (problems(findings).some(({ what }) => what === red)) return true;
-  console.log(`the control ${control} should be red on "${red}"`);
-  return false;
+  return problems(findings).some(({ what }) => what === red);
 }
 
 function headline({ transport, broker, client, store, control, mix, seed }: RunOptions): string {
