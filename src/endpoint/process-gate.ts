@@ -1,9 +1,14 @@
+interface Waiting {
+  readonly alone: boolean;
+  readonly enter: () => void;
+}
+
 /**
  * Lets many runs in, or one alone. A message that may have killed the process runs while no other handler of the process
  * does, so that whatever it does next is its own doing and nobody else's.
  */
 export class ProcessGate {
-  readonly #waiting: { readonly alone: boolean; readonly enter: () => void }[] = [];
+  readonly #waiting: Waiting[] = [];
   #inside = 0;
   #aloneInside = false;
 
@@ -14,9 +19,22 @@ export class ProcessGate {
     return true;
   }
 
-  enter(alone: boolean): Promise<void> {
-    return new Promise((enter) => {
-      this.#waiting.push({ alone, enter });
+  /** Waits to be let in; false when `cut` aborts first: who waits for nothing any more must not keep others out. */
+  enter(alone: boolean, cut: AbortSignal): Promise<boolean> {
+    if (cut.aborted) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      const goAway = (): void => {
+        this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
+        resolve(false);
+        this.#admit();
+      };
+      const enter = (): void => {
+        cut.removeEventListener("abort", goAway);
+        resolve(true);
+      };
+      const waiting: Waiting = { alone, enter };
+      this.#waiting.push(waiting);
+      cut.addEventListener("abort", goAway, { once: true });
       this.#admit();
     });
   }

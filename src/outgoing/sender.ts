@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import type { OutgoingMessage, SendResult, TransportError } from "../contracts/transport.js";
 import { type PublishError, TrolleybusError } from "../errors.js";
 import { describeError } from "../retry/describe-error.js";
@@ -200,6 +201,8 @@ export class Sender {
       stopWaiting();
       return;
     }
+    // Many publishes of one caller may share it, and each takes its listener away again: no leak to warn of.
+    if (signal instanceof AbortSignal) setMaxListeners(0, signal);
     signal.addEventListener("abort", stopWaiting, { once: true });
     entry.onSettled = () => signal.removeEventListener("abort", stopWaiting);
   }

@@ -11,10 +11,13 @@ export function takeTurn({ turns, closing, abandoned }: EndpointContext): Pipeli
       if (!(await turns.take(message.begun))) throw new Abandoned();
     }
     try {
-      if (alone || !processGate.tryEnter()) await processGate.enter(alone);
+      const cut = message.begun ? abandoned : closing;
+      if (alone || !processGate.tryEnter()) {
+        if (!(await processGate.enter(alone, cut))) throw new Abandoned();
+      }
       try {
-        // Both waits can be long.
-        if (message.delivery.isLost || abandoned.aborted || (closing.aborted && !message.begun)) throw new Abandoned();
+        // Both waits can be long; and one that goes away lets the next in before that has heard of the end itself.
+        if (message.delivery.isLost || cut.aborted) throw new Abandoned();
         message.begun = true;
         await next(message);
       } finally {

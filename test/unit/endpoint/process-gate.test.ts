@@ -1,11 +1,14 @@
+import { getEventListeners } from "node:events";
 import { describe, expect, test } from "vitest";
 import { ProcessGate } from "../../../src/endpoint/process-gate.js";
 import { settled } from "../../support/until.js";
 
-function enter(gate: ProcessGate, alone: boolean): { inside: boolean } {
-  const who = { inside: false };
-  void gate.enter(alone).then(() => {
-    who.inside = true;
+const never = new AbortController().signal;
+
+function enter(gate: ProcessGate, alone: boolean, cut: AbortSignal = never): { inside: boolean | undefined } {
+  const who: { inside: boolean | undefined } = { inside: undefined };
+  void gate.enter(alone, cut).then((inside) => {
+    who.inside = inside;
   });
   return who;
 }
@@ -23,14 +26,14 @@ describe("the gate of the process", () => {
     const alone = enter(gate, true);
     gate.leave();
     await settled(1);
-    expect(alone.inside).toBe(false);
+    expect(alone.inside).toBeUndefined();
     gate.leave();
     await settled(1);
     expect(alone.inside).toBe(true);
     expect(gate.tryEnter()).toBe(false);
     const next = enter(gate, false);
     await settled(1);
-    expect(next.inside).toBe(false);
+    expect(next.inside).toBeUndefined();
     gate.leave();
     await settled(1);
     expect(next.inside).toBe(true);
@@ -46,10 +49,10 @@ describe("the gate of the process", () => {
     const secondAlone = enter(gate, true);
     gate.leave();
     await settled(1);
-    expect([alone.inside, other.inside, secondAlone.inside]).toEqual([true, false, false]);
+    expect([alone.inside, other.inside, secondAlone.inside]).toEqual([true, undefined, undefined]);
     gate.leave();
     await settled(1);
-    expect([other.inside, secondAlone.inside]).toEqual([true, false]);
+    expect([other.inside, secondAlone.inside]).toEqual([true, undefined]);
     gate.leave();
     await settled(1);
     expect(secondAlone.inside).toBe(true);
@@ -57,11 +60,34 @@ describe("the gate of the process", () => {
 
   test("those who wait between two that go alone enter together", async () => {
     const gate = new ProcessGate();
-    await gate.enter(true);
+    await gate.enter(true, never);
     const others = [enter(gate, false), enter(gate, false), enter(gate, false)];
     const alone = enter(gate, true);
     gate.leave();
     await settled(1);
-    expect([...others.map(({ inside }) => inside), alone.inside]).toEqual([true, true, true, false]);
+    expect([...others.map(({ inside }) => inside), alone.inside]).toEqual([true, true, true, undefined]);
+  });
+
+  test("sends away who waits for nothing any more, and lets in whom he kept out", async () => {
+    const gate = new ProcessGate();
+    gate.tryEnter();
+    const cut = new AbortController();
+    const alone = enter(gate, true, cut.signal);
+    const other = enter(gate, false);
+    await settled(1);
+    expect([alone.inside, other.inside]).toEqual([undefined, undefined]);
+    cut.abort();
+    await settled(1);
+    expect([alone.inside, other.inside]).toEqual([false, true]);
+    expect(gate.tryEnter()).toBe(true);
+    expect(await gate.enter(true, cut.signal)).toBe(false);
+    expect(gate.tryEnter()).toBe(true);
+  });
+
+  test("leaves no listener behind with those it lets in", async () => {
+    const gate = new ProcessGate();
+    const { signal } = new AbortController();
+    await gate.enter(true, signal);
+    expect(getEventListeners(signal, "abort")).toEqual([]);
   });
 });

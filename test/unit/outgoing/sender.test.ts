@@ -5,6 +5,7 @@ import { PublishError } from "../../../src/index.js";
 import { PendingBudget } from "../../../src/outgoing/pending-budget.js";
 import { Sender, type SendTarget } from "../../../src/outgoing/sender.js";
 import { HeldSend, refused, SENT, transportError, unknown } from "../../support/scripted-transport.js";
+import { settled } from "../../support/until.js";
 
 const TIMEOUT_MS = 30_000;
 /** Publishes that began within one of these share a timer. */
@@ -258,6 +259,23 @@ describe("the caller's signal", () => {
       expect(sent.outcome).toBe(outcome);
       await pass(overTime);
     }
+  });
+
+  test("may be shared by many: nobody warns of a leak", async () => {
+    const warnings: unknown[] = [];
+    const listen = (warning: unknown): void => void warnings.push(warning);
+    process.on("warning", listen);
+    const { target, send } = sender();
+    const { signal } = new AbortController();
+    for (let i = 0; i < 50; i++) send(`${i}`, signal);
+    await pass();
+    target.held[0]?.answer(SENT);
+    await pass(overTime);
+    vi.useRealTimers();
+    await settled();
+    process.off("warning", listen);
+    vi.useFakeTimers();
+    expect(warnings).toEqual([]);
   });
 
   test("is let go of when the message is settled", async () => {
