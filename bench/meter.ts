@@ -50,6 +50,20 @@ export function countdown(n: number): { readonly done: Promise<void>; hit(): voi
   };
 }
 
+/** Measures a stream of `hit`s from the end of the warm-up to the last. */
+export function meterAfter(warmUp: number, messages: number): { readonly done: Promise<Figures>; hit(): void } {
+  const warm = countdown(warmUp);
+  const counted = countdown(warmUp + messages);
+  const measured = warm.done.then(() => meter());
+  return {
+    done: counted.done.then(async () => (await measured).stop(messages)),
+    hit() {
+      warm.hit();
+      counted.hit();
+    },
+  };
+}
+
 /** Sends `perSecond` messages a second for `seconds`; `send` is given nothing and is not waited for. */
 export async function atRate(perSecond: number, seconds: number, send: () => void): Promise<number> {
   const started = performance.now();

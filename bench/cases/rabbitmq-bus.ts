@@ -1,7 +1,7 @@
 import { type Bus, createBus } from "trolleybus";
-import { atRate, countdown, type Figures, meter, pump, quantile } from "../meter.js";
+import { atRate, countdown, type Figures, meter, meterAfter, pump, quantile } from "../meter.js";
 import { OrderPlaced } from "../payload.js";
-import { BACKLOG, LATENCY_RATE, LATENCY_SECONDS, OUTSTANDING, PREFETCH, url } from "./rabbitmq-settings.js";
+import { BACKLOG, LATENCY_RATE, LATENCY_SECONDS, MESSAGES, OUTSTANDING, PREFETCH, url, WARM_UP } from "./rabbitmq-settings.js";
 
 /** `prefix` keeps the queues of one run apart from those of another. */
 function makeBus(prefix: string, service: string): Bus {
@@ -18,10 +18,10 @@ async function withQueue(prefix: string): Promise<void> {
 export async function rabbitmqBusPublish(prefix: string): Promise<Figures> {
   await withQueue(prefix);
   const bus = makeBus(prefix, "bench");
-  await bus.publish(new OrderPlaced(0, 0));
+  await pump(WARM_UP, OUTSTANDING, (i) => bus.publish(new OrderPlaced(i, 0)));
   const measured = meter();
-  await pump(BACKLOG, OUTSTANDING, (i) => bus.publish(new OrderPlaced(i, 0)));
-  const figures = measured.stop(BACKLOG);
+  await pump(MESSAGES, OUTSTANDING, (i) => bus.publish(new OrderPlaced(i, 0)));
+  const figures = measured.stop(MESSAGES);
   await bus.stop();
   return figures;
 }
@@ -32,25 +32,21 @@ export async function rabbitmqBusDrain(prefix: string): Promise<Figures> {
   await pump(BACKLOG, OUTSTANDING, (i) => filler.publish(new OrderPlaced(i, 0)));
   await filler.stop();
   const bus = makeBus(prefix, "bench");
-  const handled = countdown(BACKLOG);
+  const handled = meterAfter(WARM_UP, MESSAGES);
   bus.subscribe(OrderPlaced, () => handled.hit());
-  const measured = meter();
   await bus.start();
-  await handled.done;
-  const figures = measured.stop(BACKLOG);
+  const figures = await handled.done;
   await bus.stop();
   return figures;
 }
 
 export async function rabbitmqBusEndToEnd(prefix: string): Promise<Figures> {
   const bus = makeBus(prefix, "bench");
-  const handled = countdown(BACKLOG);
+  const handled = meterAfter(WARM_UP, MESSAGES);
   bus.subscribe(OrderPlaced, () => handled.hit());
   await bus.start();
-  const measured = meter();
   await pump(BACKLOG, OUTSTANDING, (i) => bus.publish(new OrderPlaced(i, 0)));
-  await handled.done;
-  const figures = measured.stop(BACKLOG);
+  const figures = await handled.done;
   await bus.stop();
   return figures;
 }

@@ -1,7 +1,7 @@
 import { type Channel, type ChannelModel, type ConfirmChannel, connect } from "amqplib";
-import { atRate, countdown, type Figures, meter, pump, quantile } from "../meter.js";
+import { atRate, countdown, type Figures, meter, meterAfter, pump, quantile } from "../meter.js";
 import { OrderPlaced, rawDocument } from "../payload.js";
-import { BACKLOG, LATENCY_RATE, LATENCY_SECONDS, OUTSTANDING, PREFETCH, url } from "./rabbitmq-settings.js";
+import { BACKLOG, LATENCY_RATE, LATENCY_SECONDS, MESSAGES, OUTSTANDING, PREFETCH, url, WARM_UP } from "./rabbitmq-settings.js";
 
 interface Raw {
   readonly connections: readonly ChannelModel[];
@@ -53,9 +53,10 @@ async function consume(raw: Raw, handle: (message: OrderPlaced) => void): Promis
 
 export async function rabbitmqRawPublish(prefix: string): Promise<Figures> {
   const raw = await open(prefix);
+  await pump(WARM_UP, OUTSTANDING, (i) => publish(raw, new OrderPlaced(i, 0)));
   const measured = meter();
-  await pump(BACKLOG, OUTSTANDING, (i) => publish(raw, new OrderPlaced(i, 0)));
-  const figures = measured.stop(BACKLOG);
+  await pump(MESSAGES, OUTSTANDING, (i) => publish(raw, new OrderPlaced(i, 0)));
+  const figures = measured.stop(MESSAGES);
   await close(raw);
   return figures;
 }
@@ -64,24 +65,20 @@ export async function rabbitmqRawDrain(prefix: string): Promise<Figures> {
   const filler = await open(prefix);
   await pump(BACKLOG, OUTSTANDING, (i) => publish(filler, new OrderPlaced(i, 0)));
   await close(filler);
-  const handled = countdown(BACKLOG);
-  const measured = meter();
+  const handled = meterAfter(WARM_UP, MESSAGES);
   const raw = await open(prefix);
   await consume(raw, handled.hit);
-  await handled.done;
-  const figures = measured.stop(BACKLOG);
+  const figures = await handled.done;
   await close(raw);
   return figures;
 }
 
 export async function rabbitmqRawEndToEnd(prefix: string): Promise<Figures> {
   const raw = await open(prefix);
-  const handled = countdown(BACKLOG);
+  const handled = meterAfter(WARM_UP, MESSAGES);
   await consume(raw, handled.hit);
-  const measured = meter();
   await pump(BACKLOG, OUTSTANDING, (i) => publish(raw, new OrderPlaced(i, 0)));
-  await handled.done;
-  const figures = measured.stop(BACKLOG);
+  const figures = await handled.done;
   await close(raw);
   return figures;
 }
