@@ -176,9 +176,8 @@ export class Sender {
 
   #resend(): void {
     this.#resendTimer = undefined;
-    const again = this.#again.filter((entry) => !entry.settled);
+    const again = this.#again;
     this.#again = [];
-    if (again.length === 0) return;
     if (this.#queue.length === 0) queueMicrotask(() => this.#flush());
     this.#queue = again.concat(this.#queue);
   }

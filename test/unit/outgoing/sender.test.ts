@@ -349,6 +349,28 @@ describe("batches", () => {
   });
 });
 
+test("a batch is told to hurry by whose time is up first, wherever that one stands in it", async () => {
+  const { target, send } = sender();
+  let clear: (() => void) | undefined;
+  const obstacle = new Promise<void>((resolve) => (clear = resolve));
+  target.prepared = ({ properties }) => (properties.messageId === "old" && clear ? obstacle : undefined);
+  const old = send("old");
+  await pass(TIMEOUT_MS - 3000);
+  clear?.();
+  clear = undefined;
+  const young = send("young");
+  await pass();
+  expect(target.calls).toEqual(["young,old"]);
+  await pass(3000 + SLICE_MS);
+  expect(target.held[0]?.signal.aborted).toBe(true);
+  target.held[0]?.answer(unknown());
+  await pass();
+  expect([old.outcome, young.outcome]).toEqual(["unknown", "waiting"]);
+  target.answer = () => [SENT];
+  await pass(overTime);
+  expect(young.outcome).toBe("sent");
+});
+
 describe("several in order", () => {
   test("of one key the next is sent only after the one before was confirmed: a second try is never overtaken", async () => {
     const { target, sender: made } = sender();
