@@ -71,6 +71,7 @@ export class FaultRun {
       random: this.#random.fork(),
       signal: this.#stopped.signal,
       recoveryLimitMs: this.#options.client === "trolleybus" ? RECOVERY_LIMIT_MS : PEER_RECOVERY_LIMIT_MS,
+      killLaggards: this.#options.client !== "trolleybus",
       scene: this.#scene(supervisor),
       note,
       say,

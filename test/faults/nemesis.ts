@@ -4,7 +4,7 @@ import type { Random } from "../support/random.js";
 import type { FaultKind, Injected, Scene } from "./kinds/fault-kind.js";
 import { machineTime } from "./ledger.js";
 import type { LedgerEntry } from "./ledger-event.js";
-import type { Supervisor } from "./supervisor.js";
+import type { SupervisedService, Supervisor } from "./supervisor.js";
 
 /** How often two faults that can come together do. */
 const COMBINED = 0.3;
@@ -23,6 +23,8 @@ export interface NemesisOptions {
   readonly signal: AbortSignal;
   /** Who has not got on again so long after a fault is in trouble. */
   readonly recoveryLimitMs: number;
+  /** Who has not got on again is killed, as a liveness probe would, so that later faults find it at work. Ours has to come through by itself. */
+  readonly killLaggards: boolean;
   readonly scene: Scene;
   readonly note: (entry: LedgerEntry) => void;
   readonly say: (line: string) => void;
@@ -92,14 +94,18 @@ export class Nemesis {
   }
 
   async #recovery(together: readonly ScheduledFault[]): Promise<number> {
-    const { note, recoveryLimitMs, scene } = this.#options;
+    const { killLaggards, note, recoveryLimitMs, scene } = this.#options;
     const begin = performance.now();
     const laggards = await waitForProgress(scene.supervisor, recoveryLimitMs);
     const took = performance.now() - begin;
     this.#recoveriesMs.push(took);
     if (laggards.length > 0) {
       const faults = together.map(({ fault, kind }) => `fault ${fault}, ${kind.kind}`).join(", and ");
-      note({ event: "trouble", text: `${recoveryLimitMs} ms after ${faults}: no progress of ${laggards.join(", ")}` });
+      note({
+        event: "trouble",
+        text: `${recoveryLimitMs} ms after ${faults}: no progress of ${laggards.map(({ name }) => name).join(", ")}`,
+      });
+      if (killLaggards) await Promise.all(laggards.map((service) => service.kill()));
     }
     return took;
   }
@@ -111,13 +117,13 @@ function areCombinable(one: FaultKind | undefined, other: FaultKind | undefined)
   return mayBe(one) && mayBe(other) && one?.group !== other?.group;
 }
 
-/** Resolves with the names of those that did not acknowledge or handle anything, within `limitMs`, since the call. */
-async function waitForProgress(supervisor: Supervisor, limitMs: number): Promise<readonly string[]> {
+/** Resolves with those that did not acknowledge or handle anything, within `limitMs`, since the call. */
+async function waitForProgress(supervisor: Supervisor, limitMs: number): Promise<readonly SupervisedService[]> {
   const before = supervisor.services.map((service) => service.progress);
   const deadline = performance.now() + limitMs;
   for (;;) {
     const laggards = supervisor.services.filter((service, i) => service.progress <= (before[i] ?? 0));
-    if (laggards.length === 0 || performance.now() > deadline) return laggards.map((service) => service.name);
+    if (laggards.length === 0 || performance.now() > deadline) return laggards;
     await sleep(100);
   }
 }
