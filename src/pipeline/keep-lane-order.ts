@@ -1,8 +1,8 @@
 import type { EndpointContext } from "./endpoint-context.js";
-import { type PipelineStep, RELEASE } from "./incoming-message.js";
+import type { PipelineStep } from "./incoming-message.js";
 
 /** Lets messages of one `partitionKey` through one after the other, each with all its retries that happen in process. */
-export function keepLaneOrder({ lanes, closing }: EndpointContext): PipelineStep {
+export function keepLaneOrder({ lanes }: EndpointContext): PipelineStep {
   return (message, next) => {
     const key = message.envelope?.partitionKey;
     if (key === undefined) return next(message);
@@ -12,9 +12,7 @@ export function keepLaneOrder({ lanes, closing }: EndpointContext): PipelineStep
     async function inLane(lane: string, turn: Promise<void> | undefined): Promise<void> {
       try {
         if (turn) await turn;
-        // What waited behind a message that goes back must go back behind it, not overtake it.
-        if (message.delivery.isLost || (turn && closing.aborted)) message.settlement = RELEASE;
-        else await next(message);
+        await next(message);
       } finally {
         lanes.leave(lane);
       }
