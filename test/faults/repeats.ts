@@ -36,13 +36,22 @@ export function findRepeats(history: History): Repeats {
   for (const { message, run, earlier } of extra) {
     const copies = message.sendings.filter((sending) => sending.outcome !== "refused").length - 1;
     const used = copiesUsed.get(`${run.endpoint} ${message.id}`) ?? 0;
-    // One instance remembers what it handled: a copy explains nothing there.
-    const elsewhere = earlier.every((other) => other.pid !== run.pid);
-    const because = elsewhere && used < copies ? "copy" : budget.explain(run, earlier, message.sendings);
+    const because = used < copies && !isRemembered(message, run) ? "copy" : budget.explain(run, earlier, message.sendings);
     if (because === "copy") copiesUsed.set(`${run.endpoint} ${message.id}`, used + 1);
     all.push({ id: message.id, endpoint: run.endpoint, run, because });
   }
   return { all, unexplained: all.filter((repeat) => repeat.because === undefined), bound: budget.total };
+}
+
+/** One instance knows what it is handling and what it has handled; what it failed at it has to run again. A copy explains nothing there. */
+function isRemembered(message: MessageHistory, run: Run): boolean {
+  return message.runs.some(
+    (other) =>
+      other.pid === run.pid &&
+      other.endpoint === run.endpoint &&
+      other.startedAt < run.startedAt &&
+      !(other.result === "failed" && other.endedAt <= run.startedAt),
+  );
 }
 
 interface ExtraRun {
