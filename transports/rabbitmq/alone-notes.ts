@@ -1,10 +1,8 @@
 import type { Channel } from "amqplib";
-import { unavailable } from "./errors.js";
 import type { Publish } from "./mapping.js";
 import type { ReceiverEnvironment } from "./receiver-environment.js";
-import { within } from "./time-limit.js";
+import { answered } from "./time-limit.js";
 
-const REQUEST_TIMEOUT_MS = 30_000;
 /** Only one is ever needed; more are left by processes that died between writing one and taking the older away. */
 const MAX_NOTES = 100;
 
@@ -34,7 +32,7 @@ export class AloneNotes {
       let starts = 0;
       let newest: number | undefined;
       for (let i = 0; i < MAX_NOTES; i++) {
-        const message = await within(REQUEST_TIMEOUT_MS, channel.get(this.#queue), noAnswer);
+        const message = await answered(channel.get(this.#queue));
         if (!message) break;
         newest = message.fields.deliveryTag;
         const note = noteIn(message.content);
@@ -49,18 +47,18 @@ export class AloneNotes {
 
   /** The message that ran alone is settled. @throws what may pass; a note that stays is taken away by the next {@link begin} */
   async end(): Promise<void> {
-    await this.#withChannel((channel) => within(REQUEST_TIMEOUT_MS, channel.purgeQueue(this.#queue), noAnswer));
+    await this.#withChannel((channel) => answered(channel.purgeQueue(this.#queue)));
   }
 
   async #withChannel<T>(work: (channel: Channel) => Promise<T>): Promise<T> {
     const model = await this.#environment.connection.whenConnected();
-    const channel = await within(REQUEST_TIMEOUT_MS, model.createChannel(), noAnswer);
+    const channel = await answered(model.createChannel());
     // Without this listener a channel that the server closes would take the connection with it.
     channel.on("error", () => {});
     try {
       return await work(channel);
     } finally {
-      await within(REQUEST_TIMEOUT_MS, channel.close(), noAnswer).catch(() => {});
+      await answered(channel.close()).catch(() => {});
     }
   }
 }
@@ -85,8 +83,4 @@ function noteIn(content: Buffer): Note | undefined {
   } catch {
     return undefined;
   }
-}
-
-function noAnswer(): Error {
-  return unavailable("RabbitMQ does not answer.");
 }

@@ -6,7 +6,7 @@ import type { AmqpClient } from "./client.js";
 import { connectError, mistakeInServer, nodeOf } from "./connect-error.js";
 import { RabbitMqError, serverAnswer, textOf, unavailable } from "./errors.js";
 import type { ResolvedOptions } from "./options.js";
-import { settledWithin } from "./time-limit.js";
+import { settledBy } from "./time-limit.js";
 import type { Address } from "./url.js";
 
 /** What a user of a {@link ManagedConnection} is told. None of these may throw. */
@@ -128,7 +128,7 @@ export class ManagedConnection {
   async close(deadline: number): Promise<void> {
     const live = this.#live;
     this.#closing.abort();
-    if (live) await settledWithin(deadline - performance.now(), live.model.close());
+    if (live) await settledBy(deadline, live.model.close());
     live?.cut("closed by the bus");
     await this.#run;
   }

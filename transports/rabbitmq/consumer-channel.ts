@@ -6,7 +6,7 @@ import type { ManagedConnection } from "./connection.js";
 import type { RabbitMqDelivery } from "./delivery.js";
 import { RabbitMqError, type ServerAnswer, serverAnswer, textOf, unavailable } from "./errors.js";
 import { HeldDeliveries } from "./held-deliveries.js";
-import { settledWithin, within } from "./time-limit.js";
+import { answered, settledBy } from "./time-limit.js";
 
 /** What a {@link ConsumerChannel} asks of, and tells to, its owner. */
 export interface ConsumerOwner {
@@ -21,7 +21,6 @@ export interface ConsumerOwner {
   repair(): Promise<boolean>;
 }
 
-const REQUEST_TIMEOUT_MS = 30_000;
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 10_000;
 const STEADY_AFTER_MS = 5_000;
@@ -88,7 +87,7 @@ export class ConsumerChannel {
     const tag = session?.consumerTag;
     if (!session || tag === undefined) return;
     session.consumerTag = undefined;
-    await within(REQUEST_TIMEOUT_MS, session.channel.cancel(tag), noAnswer).catch((error: unknown) => this.#give(session, textOf(error)));
+    await answered(session.channel.cancel(tag)).catch((error: unknown) => this.#give(session, textOf(error)));
   }
 
   /** After {@link pause}. */
@@ -115,7 +114,7 @@ export class ConsumerChannel {
     session.held.flush();
     session.end("closed");
     this.#owner.lost(session.held.lose());
-    await settledWithin(deadline - performance.now(), closed(session.channel));
+    await settledBy(deadline, closed(session.channel));
   }
 
   async #supervise(model: ChannelModel): Promise<void> {
@@ -163,7 +162,7 @@ export class ConsumerChannel {
   }
 
   async #open(model: ChannelModel): Promise<Session> {
-    const channel = await within(REQUEST_TIMEOUT_MS, model.createChannel(), noAnswer);
+    const channel = await answered(model.createChannel());
     let end: (reason: string) => void = () => {};
     const ended = new Promise<string>((resolve) => {
       end = resolve;
@@ -188,7 +187,7 @@ export class ConsumerChannel {
       this.#owner.lost(session.held.lose());
       end(session.answer?.text ?? "the channel was closed");
     });
-    await within(REQUEST_TIMEOUT_MS, channel.prefetch(this.#prefetch), noAnswer);
+    await answered(channel.prefetch(this.#prefetch));
     return session;
   }
 
@@ -210,7 +209,7 @@ export class ConsumerChannel {
       session.answer = { code: 404, text: `the consumer was cancelled by RabbitMQ; was the queue "${this.#queue}" deleted?` };
       session.end(session.answer.text);
     };
-    const { consumerTag } = await within(REQUEST_TIMEOUT_MS, session.channel.consume(this.#queue, take), noAnswer);
+    const { consumerTag } = await answered(session.channel.consume(this.#queue, take));
     session.consumerTag = consumerTag;
   }
 
@@ -252,8 +251,4 @@ async function closed(channel: Channel): Promise<void> {
   try {
     await channel.close();
   } catch {}
-}
-
-function noAnswer(): Error {
-  return unavailable("RabbitMQ does not answer.");
 }

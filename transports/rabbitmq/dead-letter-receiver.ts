@@ -7,9 +7,8 @@ import { type DeliveryHome, RabbitMqDelivery } from "./delivery.js";
 import { RabbitMqError, serverAnswer, textOf, unavailable } from "./errors.js";
 import { HeldDeliveries } from "./held-deliveries.js";
 import type { ReceiverEnvironment } from "./receiver-environment.js";
-import { settledWithin, within } from "./time-limit.js";
+import { answered, settledBy } from "./time-limit.js";
 
-const REQUEST_TIMEOUT_MS = 30_000;
 const FIRST_WAIT_MS = 200;
 const LONGEST_WAIT_MS = 10_000;
 
@@ -61,7 +60,7 @@ export class DeadLetterReceiver implements Receiver {
   async start(): Promise<void> {
     const session = await this.#openSession();
     try {
-      const { messageCount } = await within(REQUEST_TIMEOUT_MS, session.channel.checkQueue(this.#queue), noAnswer);
+      const { messageCount } = await answered(session.channel.checkQueue(this.#queue));
       this.#toVisit = messageCount;
     } catch (error) {
       const answer = serverAnswer(error);
@@ -85,24 +84,25 @@ export class DeadLetterReceiver implements Receiver {
   }
 
   async close(deadline: number): Promise<void> {
-    await settledWithin(deadline - performance.now(), this.stop());
+    await settledBy(deadline, this.stop());
     const session = this.#session;
     this.#session = undefined;
     if (!session) return;
     session.held.flush();
     session.held.lose();
-    await settledWithin(deadline - performance.now(), this.#giveBack(session.channel));
-    await settledWithin(deadline - performance.now(), session.channel.close());
+    await settledBy(deadline, this.#giveBack(session.channel));
+    await settledBy(deadline, session.channel.close());
   }
 
   /** Resolves when the queue shows again what was kept: RabbitMQ returns it a moment later, and the next visit begins with a count. */
   async #giveBack(channel: Channel): Promise<void> {
     const kept = this.#visited - this.#removed;
     if (kept === 0) return;
+    const { messageCount: before } = await channel.checkQueue(this.#queue);
     channel.nackAll(true);
     for (let wait = 1; wait < LONGEST_RETURN_MS; wait *= 2) {
       const { messageCount } = await channel.checkQueue(this.#queue);
-      if (messageCount >= kept) return;
+      if (messageCount >= before + kept) return;
       await delay(wait);
     }
   }
@@ -149,7 +149,7 @@ export class DeadLetterReceiver implements Receiver {
 
   #get(session: Session): Promise<GetMessage | false> {
     if (!session.held.isOpen) throw unavailable("the channel was closed");
-    return within(REQUEST_TIMEOUT_MS, session.channel.get(this.#queue), noAnswer);
+    return answered(session.channel.get(this.#queue));
   }
 
   #room(): Promise<void> {
@@ -165,7 +165,7 @@ export class DeadLetterReceiver implements Receiver {
 
   async #openSession(): Promise<Session> {
     const model = await this.#environment.connection.whenConnected();
-    const channel = await within(REQUEST_TIMEOUT_MS, model.createChannel(), noAnswer);
+    const channel = await answered(model.createChannel());
     const session: Session = { channel, held: new HeldDeliveries(channel) };
     channel.on("error", (error) => this.#environment.logger.debug(`The channel for dead letters was closed: ${textOf(error)}`));
     channel.once("close", () => {
@@ -222,8 +222,4 @@ export class DeadLetterReceiver implements Receiver {
     this.#home.settled(delivery);
     return true;
   }
-}
-
-function noAnswer(): Error {
-  return unavailable("RabbitMQ does not answer.");
 }

@@ -26,6 +26,8 @@ export class PublishChannel {
   #abandoned = 0;
   #isFull = false;
   #isOpen = true;
+  /** What the broker had not answered when the channel ended, in the order in which it was handed over, and what its caller gave up among it. */
+  readonly #cutOff: Publication[] = [];
   #publishes = 0;
   #answer: ServerAnswer | undefined;
   #reason = "the channel was closed";
@@ -57,8 +59,10 @@ export class PublishChannel {
       this.#isFull = false;
       owner.hasRoom();
     });
+    // amqplib has called back for everything unconfirmed by now.
     channel.once("close", () => {
       this.#isOpen = false;
+      this.#answerCutOff();
       owner.closed(this.#reason, this.#answer);
     });
   }
@@ -88,8 +92,9 @@ export class PublishChannel {
         this.#isFull = true;
     } catch (cause) {
       if (publication.returnKey !== undefined) this.#returnable.delete(publication.returnKey);
-      if (!this.#isOpen) publication.refused(unavailable(`The connection to RabbitMQ closed: ${this.#reason}.`, cause));
-      else publication.refused(notEncodable(cause));
+      publication.refused(
+        isOfTheCodec(cause) ? notEncodable(cause) : unavailable(`The connection to RabbitMQ closed: ${this.#reason}.`, cause),
+      );
       return;
     }
     publication.handedTo = this;
@@ -122,10 +127,18 @@ export class PublishChannel {
     this.#unconfirmed--;
     this.#unconfirmedBytes -= publication.publish.content.length;
     if (publication.returnKey !== undefined) this.#returnable.delete(publication.returnKey);
+    const isStored = error === null || error === undefined;
+    // amqplib gives a negative confirm and the end of the channel to the same callback and tells them apart by the text alone. At the end
+    // nothing more can be handed over, and what the server said is weighed when all that it concerns is known.
+    const isEnd = !isStored && textOf(error) !== "message nacked";
     if (publication.isAnswered) this.#abandoned--;
-    else if (error === null || error === undefined) this.#accepted(publication);
-    else this.#failed(publication, error);
-    if (this.#isOpen) this.#owner.hasRoom();
+    if (isEnd) {
+      this.#cutOff.push(publication);
+      return;
+    }
+    if (isStored) this.#accepted(publication);
+    else publication.unknown(negative(publication.publish, error));
+    this.#owner.hasRoom();
   }
 
   #accepted(publication: Publication): void {
@@ -133,23 +146,30 @@ export class PublishChannel {
     else publication.sent();
   }
 
-  /** Not confirmed: refused by the broker, or gone with the channel. What is certain is said so, all else is unknown. */
-  #failed(publication: Publication, cause: unknown): void {
-    const { exchange, routingKey, content } = publication.publish;
+  /**
+   * Gone with the channel, unconfirmed. RabbitMQ takes what comes in its order and names the exchange that made it close the channel, but not
+   * the message. So only of the last one to that exchange it is certain that it was not stored; those before may have been routed already.
+   */
+  #answerCutOff(): void {
+    const cutOff = this.#cutOff.splice(0);
     const limit = limitIn(this.#answer);
-    // amqplib gives a negative confirm and the end of the channel to the same callback and tells them apart by the text alone.
-    if (textOf(cause) === "message nacked") {
-      const text = `RabbitMQ refused the message for "${exchange || routingKey}": a queue is full or has failed.`;
-      publication.unknown(new RabbitMqError("refused", text, { retryable: true, cause }));
-    } else if (limit !== undefined && content.length > limit) {
-      publication.refused(tooLarge(content.length, limit));
-    } else if (exchange !== "" && exchange === missingExchange(this.#answer)) {
-      publication.refused(unavailable(`The exchange "${exchange}" is not there in RabbitMQ, so the message was not stored.`));
-    } else if (this.#answer?.code === 403 && this.#answer.text.includes(`exchange '${exchange || "amq.default"}'`)) {
-      const text = `RabbitMQ does not let this user write to the exchange "${exchange || "amq.default"}": ${this.#reason}. Grant the right "write".`;
-      publication.refused(new RabbitMqError("refused", text, { retryable: false }));
-    } else {
-      publication.unknown(unavailable(`The connection to RabbitMQ went before the message was confirmed: ${this.#reason}.`, cause));
+    const missing = missingExchange(this.#answer);
+    const forbidden = forbiddenExchange(this.#answer);
+    const last = cutOff.findLast(({ publish }) => publish.exchange === (missing ?? forbidden));
+    for (const publication of cutOff) {
+      const { exchange, content } = publication.publish;
+      if (limit !== undefined && content.length > limit) {
+        publication.refused(tooLarge(content.length, limit));
+        continue;
+      }
+      const error =
+        exchange === missing
+          ? unavailable(`The exchange "${exchange}" is not there in RabbitMQ.`)
+          : exchange === forbidden
+            ? writeForbidden(exchange, this.#reason)
+            : unavailable(`The connection to RabbitMQ went before the message was confirmed: ${this.#reason}.`);
+      if (publication === last) publication.refused(error);
+      else publication.unknown(error);
     }
   }
 }
@@ -163,6 +183,22 @@ export function limitIn(answer: ServerAnswer | undefined): number | undefined {
 /** The exchange whose absence made the server close the channel. */
 export function missingExchange(answer: ServerAnswer | undefined): string | undefined {
   return answer?.code === 404 ? /no exchange '([^']*)'/.exec(answer.text)?.[1] : undefined;
+}
+
+/** The exchange that the user may not write to, which made the server close the channel. */
+function forbiddenExchange(answer: ServerAnswer | undefined): string | undefined {
+  const name = answer?.code === 403 ? /exchange '([^']*)'/.exec(answer.text)?.[1] : undefined;
+  return name === "amq.default" ? "" : name;
+}
+
+function writeForbidden(exchange: string, reason: string): RabbitMqError {
+  const text = `RabbitMQ does not let this user write to the exchange "${exchange || "amq.default"}": ${reason}. Grant the right "write".`;
+  return new RabbitMqError("refused", text, { retryable: false });
+}
+
+function negative({ exchange, routingKey }: Publication["publish"], cause: unknown): RabbitMqError {
+  const text = `RabbitMQ refused the message for "${exchange || routingKey}": a queue is full or has failed.`;
+  return new RabbitMqError("refused", text, { retryable: true, cause });
 }
 
 function unroutable(queue: string): RabbitMqError {
@@ -179,6 +215,11 @@ export function tooLarge(bytes: number, limit: number): RabbitMqError {
     `The message has ${bytes} bytes and RabbitMQ takes at most ${limit}. Send less, keep large content elsewhere and send where it is, or raise max_message_size of the broker.`,
     { retryable: false },
   );
+}
+
+// What amqplib throws for a channel that has ended is neither.
+function isOfTheCodec(cause: unknown): boolean {
+  return cause instanceof RangeError || cause instanceof TypeError;
 }
 
 function notEncodable(cause: unknown): RabbitMqError {

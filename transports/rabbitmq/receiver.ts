@@ -12,7 +12,7 @@ import type { ReceiverEnvironment } from "./receiver-environment.js";
 import { SuspectMover } from "./suspect-mover.js";
 import { SuspectReader } from "./suspect-reader.js";
 import { DeliveryCounts, SUSPECT_AFTER } from "./suspicion.js";
-import { settledWithin } from "./time-limit.js";
+import { settledBy } from "./time-limit.js";
 
 /** What is held so long (as a part of the longest hold) is given back; what runs has the rest of the time to end. */
 const GIVE_BACK_AT = 0.9;
@@ -85,7 +85,7 @@ export class EndpointReceiver implements Receiver {
   }
 
   async close(deadline: number): Promise<void> {
-    await settledWithin(deadline - performance.now(), this.stop());
+    await settledBy(deadline, this.stop());
     this.#holdLimit.stop();
     await Promise.all([this.#consumer.close(deadline), this.#suspects?.reader.close(deadline)]);
   }
@@ -116,13 +116,13 @@ export class EndpointReceiver implements Receiver {
     if (this.#isGivingBack || this.#isStopping) return;
     this.#isGivingBack = true;
     const held = this.#consumer.held;
-    const timeLeft = this.#environment.maxHoldMs * (1 - GIVE_BACK_AT);
+    const deadline = performance.now() + this.#environment.maxHoldMs * (1 - GIVE_BACK_AT);
     if (this.#ordered) {
       this.#ordered.holdUp();
-      await settledWithin(timeLeft, this.#ordered.whenNothingTaken());
+      await settledBy(deadline, this.#ordered.whenNothingTaken());
     } else {
       await this.#consumer.pause();
-      if (held) await settledWithin(timeLeft, held.whenEmpty());
+      if (held) await settledBy(deadline, held.whenEmpty());
     }
     if (held?.isOpen) this.#consumer.reopen("a delivery is held for nearly as long as RabbitMQ allows, so all are given back");
     this.#isGivingBack = false;

@@ -9,7 +9,7 @@ import type { Publish } from "./mapping.js";
 import { Publication, PublishBatch } from "./publication.js";
 import { limitIn, missingExchange, PublishChannel, tooLarge } from "./publish-channel.js";
 import { SharedDeadlines } from "./shared-deadlines.js";
-import { within } from "./time-limit.js";
+import { answered, settledBy } from "./time-limit.js";
 
 /** What the sender asks of, and tells to, the transport. */
 export interface SenderOwner {
@@ -24,7 +24,6 @@ const MAX_ABANDONED = 10_000;
 const COPY_TIMEOUT_MS = 30_000;
 /** The handed over are cut off the queue's array by so many at a time. */
 const COMPACT_AFTER = 1024;
-const CHANNEL_TIMEOUT_MS = 30_000;
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 10_000;
 
@@ -108,12 +107,11 @@ export class Sender {
 
   /** Waits until the broker has answered everything, at most until `deadline` (a `performance.now()` time), and lets go of the channel. */
   async close(deadline: number): Promise<void> {
-    if (!this.#isIdle)
-      await within(deadline - performance.now(), new Promise<void>((resolve) => this.#idle.push(resolve)), notInTime).catch(() => {});
+    if (!this.#isIdle) await settledBy(deadline, new Promise<void>((resolve) => this.#idle.push(resolve)));
     this.#leave();
     const channel = this.#channel;
     this.#lose("the bus is stopping");
-    if (channel) await within(deadline - performance.now(), channel.close(), notInTime).catch(() => {});
+    if (channel) await settledBy(deadline, channel.close());
   }
 
   get #isIdle(): boolean {
@@ -171,9 +169,7 @@ export class Sender {
           hasRoom: () => this.#pump(),
           closed: (reason: string, answer?: ServerAnswer) => this.#channelClosed(session, model, reason, answer),
         };
-        const channel = await within(CHANNEL_TIMEOUT_MS, PublishChannel.open(model, owner), () =>
-          unavailable("RabbitMQ does not open a channel."),
-        );
+        const channel = await answered(PublishChannel.open(model, owner));
         if (session !== this.#session) return;
         this.#channel = channel;
         this.#tellStatus();

@@ -8,9 +8,8 @@ import { serverAnswer, textOf, unavailable } from "./errors.js";
 import { HeldDeliveries } from "./held-deliveries.js";
 import type { ReceiverEnvironment } from "./receiver-environment.js";
 import { CRASHED_AFTER, type DeliveryCounts } from "./suspicion.js";
-import { settledWithin, within } from "./time-limit.js";
+import { answered, settledBy } from "./time-limit.js";
 
-const REQUEST_TIMEOUT_MS = 30_000;
 /** How often the queue is looked at. Nothing in it is urgent, and looking takes nothing out. */
 const LOOK_EVERY_MS = 5_000;
 /** So long suspects are run one after the other before the endpoint's own queue has its turn again, and the other way round. */
@@ -93,8 +92,8 @@ export class SuspectReader {
     this.#session = undefined;
     session?.held.flush();
     session?.held.lose();
-    if (session) await settledWithin(deadline - performance.now(), session.channel.close());
-    if (this.#run) await settledWithin(deadline - performance.now(), this.#run);
+    if (session) await settledBy(deadline, session.channel.close());
+    if (this.#run) await settledBy(deadline, this.#run);
   }
 
   /** Never rejects. */
@@ -127,7 +126,7 @@ export class SuspectReader {
     const until = performance.now() + SLICE_MS;
     while (!this.#stopping.signal.aborted && performance.now() < until) {
       const session = await this.#opened();
-      const message = await within(REQUEST_TIMEOUT_MS, session.channel.get(this.#queue), noAnswer);
+      const message = await answered(session.channel.get(this.#queue));
       if (!message) return;
       const isCrashed = this.#counts.unexplained(message) >= CRASHED_AFTER;
       const delivery = new RabbitMqDelivery(message, session.held, this.#home, isCrashed ? "crashed" : "careful");
@@ -145,7 +144,7 @@ export class SuspectReader {
 
   async #look(): Promise<number> {
     const { channel } = await this.#opened();
-    return (await within(REQUEST_TIMEOUT_MS, channel.checkQueue(this.#queue), noAnswer)).messageCount;
+    return (await answered(channel.checkQueue(this.#queue))).messageCount;
   }
 
   async #mend(error: unknown): Promise<void> {
@@ -158,7 +157,7 @@ export class SuspectReader {
   async #opened(): Promise<Session> {
     if (this.#session?.held.isOpen) return this.#session;
     const model = await this.#environment.connection.whenConnected();
-    const channel = await within(REQUEST_TIMEOUT_MS, model.createChannel(), noAnswer);
+    const channel = await answered(model.createChannel());
     const held = new HeldDeliveries<RabbitMqDelivery>(channel);
     // Without this listener a channel that the server closes would take the connection with it.
     channel.on("error", (error) => this.#environment.logger.debug(`The channel for suspects was closed: ${textOf(error)}`));
@@ -174,8 +173,4 @@ export class SuspectReader {
     this.#wake = () => woken.abort();
     await delay(ms, woken.signal);
   }
-}
-
-function noAnswer(): Error {
-  return unavailable("RabbitMQ does not answer.");
 }

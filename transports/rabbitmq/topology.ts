@@ -4,11 +4,10 @@ import { backoffWithHalfJitter } from "../../src/util/backoff.js";
 import { delay } from "../../src/util/delay.js";
 import type { ManagedConnection } from "./connection.js";
 import { RabbitMqError, type ServerAnswer, serverAnswer, textOf, unavailable } from "./errors.js";
-import { within } from "./time-limit.js";
+import { answered } from "./time-limit.js";
 import { argumentOf, type Difference, describe, differenceIn } from "./topology-difference.js";
 import type { BrokerTopology, QueueSpec } from "./topology-plan.js";
 
-const REQUEST_TIMEOUT_MS = 30_000;
 const FIRST_WAIT_MS = 200;
 const LONGEST_WAIT_MS = 5_000;
 /** Failures of the server itself (541 and the like: a cluster that elects a leader) that are tried again. */
@@ -113,7 +112,7 @@ class TopologyRun {
   async close(): Promise<void> {
     const channel = this.#channel;
     this.#channel = undefined;
-    if (channel) await within(REQUEST_TIMEOUT_MS, channel.close(), () => unavailable("no answer")).catch(() => {});
+    if (channel) await answered(channel.close()).catch(() => {});
   }
 
   /** @returns whether the queue is there as wanted. Goes on with what is found until all differences are known. */
@@ -164,10 +163,9 @@ class TopologyRun {
 
   /** @returns the server's no (403, 404, 405, 406), or `undefined` for a yes. @throws everything else, which may pass. */
   async #ask(operation: (channel: Channel) => Promise<unknown>): Promise<ServerAnswer | undefined> {
-    const noAnswer = (): Error => unavailable("RabbitMQ does not answer.");
-    this.#channel ??= await within(REQUEST_TIMEOUT_MS, this.#open(), noAnswer);
+    this.#channel ??= await answered(this.#open());
     try {
-      await within(REQUEST_TIMEOUT_MS, operation(this.#channel), noAnswer);
+      await answered(operation(this.#channel));
       return undefined;
     } catch (error) {
       this.#channel = undefined;
