@@ -121,7 +121,7 @@ export class FaultRun {
   }
 
   async #config({ role, name }: Pick<ServiceConfig, "role" | "name">): Promise<ServiceConfig> {
-    const { client, control, mix, store, seed, rate } = this.#options;
+    const { client, control, mix, store, rate } = this.#options;
     const concurrency = mix === "poison" ? POISON_CONCURRENCY : CONCURRENCY;
     const network = await ServiceNetwork.open(this.#broker.addresses, this.#random.integer(1, 1_000_000));
     this.#networks.set(name, network);
@@ -133,7 +133,7 @@ export class FaultRun {
       control,
       store,
       transport: this.#broker.transportThrough(network.ports),
-      seed,
+      seed: this.#random.integer(1, 1_000_000_000),
       rate,
       outstanding: OUTSTANDING,
       keys: KEYS,

@@ -33,8 +33,7 @@ class Publishing {
     this.#service = service;
     this.#client = client;
     this.#module = module;
-    // Another life of this publisher goes on with other messages.
-    this.#random = new Random(seed ^ process.pid);
+    this.#random = new Random(seed);
     this.#prefix = `${name}-${process.pid}-${Date.now().toString(36)}`;
     this.#freeKeys = Array.from({ length: keys }, (_, index) => `${this.#prefix}-key-${index}`);
   }

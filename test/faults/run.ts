@@ -9,6 +9,7 @@ import { ORDERED } from "./messages.js";
 import { versionOfPackage } from "./package-version.js";
 import { stories, table, verdict } from "./report.js";
 import { parseRunOptions, type RunOptions, USAGE } from "./run-options.js";
+import { storeNamed } from "./stores.js";
 import { transportNamed } from "./transports/index.js";
 import type { BrokerUnderTest } from "./transports/transport.js";
 
@@ -23,6 +24,7 @@ async function main(): Promise<number> {
   try {
     options = parseRunOptions(process.argv.slice(2));
     if (options.control !== undefined) controlNamed(options.control);
+    storeNamed(options.store);
     if (!CLIENTS.includes(options.client)) throw new Error(`there is no client "${options.client}"; there are ${CLIENTS.join(", ")}`);
     const { name, brokers } = transportNamed(options.transport);
     if (options.broker !== undefined && !brokers.includes(options.broker)) {

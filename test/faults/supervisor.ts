@@ -61,6 +61,7 @@ export class SupervisedService {
   #ready: (() => void) | undefined;
   #spawnedAt = 0;
   #shortLives = 0;
+  #lives = 0;
 
   constructor(config: ServiceConfig, note: (entry: LedgerEntry) => void) {
     this.config = config;
@@ -151,10 +152,12 @@ export class SupervisedService {
     this.status = { status: "starting", acknowledged: 0, outstanding: 0, handled: 0, running: 0 };
     this.#expectedDeath = undefined;
     this.#dyingSince = undefined;
+    // Another life goes on with other messages.
+    const config: ServiceConfig = { ...this.config, seed: this.config.seed + this.#lives++ };
     const entry = fileURLToPath(new URL(`./${this.config.role}.js`, import.meta.url));
     const child = fork(entry, [], {
       execArgv: ["--enable-source-maps", `--max-old-space-size=${HEAP_LIMIT_MB}`],
-      env: { ...process.env, [CONFIG_VARIABLE]: JSON.stringify(this.config) },
+      env: { ...process.env, [CONFIG_VARIABLE]: JSON.stringify(config) },
       stdio: ["ignore", "pipe", "pipe", "ipc"],
       // Not in the runner's process group: Ctrl-C is for the runner, which stops the services in order.
       detached: true,

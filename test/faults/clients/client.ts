@@ -1,4 +1,5 @@
 import type { Echo, FaultMessage, Order, Step, Task } from "../messages.js";
+import type { ServiceConfig } from "../protocol.js";
 
 /** The library under test, seen from the services: ours, or one that ours is compared with. */
 export interface Client {
@@ -26,9 +27,10 @@ export interface PublishFailure {
   readonly code: string;
 }
 
+/** A library: what a file of this folder exports. */
 export interface ClientModule {
-  openPublisher(config: import("../protocol.js").ServiceConfig): Promise<Client>;
-  openConsumer(config: import("../protocol.js").ServiceConfig, handler: Handler): Promise<Client>;
+  openPublisher(config: ServiceConfig): Promise<Client>;
+  openConsumer(config: ServiceConfig, handler: Handler): Promise<Client>;
   /** What the library's error says; a library that says nothing leaves everything unknown. */
   failureOf(error: unknown): PublishFailure;
 }

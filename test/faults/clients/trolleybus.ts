@@ -4,6 +4,7 @@ import { type Bus, type BusOptions, type ConsumeContext, createBus, NonRetryable
 import { controlOptions } from "../controls/index.js";
 import { AUDIT, Echo, type FaultMessage, ORDERED, Order, Step, Task, WORK } from "../messages.js";
 import type { ServiceConfig } from "../protocol.js";
+import { storeNamed } from "../stores.js";
 import type { Client, Handler, PublishFailure } from "./client.js";
 
 /** Short, so that a run of some minutes sees many rounds: 2 x 3 runs before a message is given up. */
@@ -53,6 +54,7 @@ function clientOf(bus: Bus): Client {
 function options(config: ServiceConfig): Omit<BusOptions, "service"> {
   return {
     transport: config.transport as BusOptions["transport"],
+    store: storeNamed(config.store),
     retry: RETRY,
     publishTimeout: PUBLISH_TIMEOUT,
     concurrency: config.concurrency,
