@@ -14,8 +14,9 @@ const LONGEST_WAIT_MS = 10_000;
 
 /** So many letters are kept by holding them; those beyond are put at the end of the queue again, so that neither we nor the broker holds more. */
 const MAX_HELD_LETTERS = 10_000;
-/** How long, in doubling waits, the return of what was kept is waited for; somebody else may have taken it meanwhile. */
-const LONGEST_RETURN_MS = 1_000;
+/** How long the return of what was kept is waited for; somebody else may have taken it meanwhile. */
+const RETURN_TIMEOUT_MS = 10_000;
+const LONGEST_RETURN_WAIT_MS = 100;
 
 interface Session {
   readonly channel: Channel;
@@ -100,7 +101,8 @@ export class DeadLetterReceiver implements Receiver {
     if (kept === 0) return;
     const { messageCount: before } = await channel.checkQueue(this.#queue);
     channel.nackAll(true);
-    for (let wait = 1; wait < LONGEST_RETURN_MS; wait *= 2) {
+    const end = performance.now() + RETURN_TIMEOUT_MS;
+    for (let wait = 1; performance.now() < end; wait = Math.min(2 * wait, LONGEST_RETURN_WAIT_MS)) {
       const { messageCount } = await channel.checkQueue(this.#queue);
       if (messageCount >= before + kept) return;
       await delay(wait);
@@ -135,7 +137,7 @@ export class DeadLetterReceiver implements Receiver {
       if (!(await this.#get(session)) || this.#stopping.signal.aborted) return;
     }
     while (this.#visited < this.#toVisit) {
-      while (this.#inHand >= this.#prefetch && session.held.isOpen) await this.#room();
+      while (this.#inHand >= this.#prefetch && session.held.isOpen && !this.#stopping.signal.aborted) await this.#room();
       if (this.#stopping.signal.aborted) return;
       const message = await this.#get(session);
       if (!message) return;
