@@ -123,7 +123,9 @@ export class FaultRun {
   async #config({ role, name }: Pick<ServiceConfig, "role" | "name">): Promise<ServiceConfig> {
     const { client, control, mix, store, rate } = this.#options;
     const concurrency = mix === "poison" ? POISON_CONCURRENCY : CONCURRENCY;
-    const network = await ServiceNetwork.open(this.#broker.addresses, this.#random.integer(1, 1_000_000));
+    // Drawn before anything is waited for, so that the order of drawing is always the same.
+    const [networkSeed, seed] = [this.#random.integer(1, 1_000_000), this.#random.integer(1, 1_000_000)];
+    const network = await ServiceNetwork.open(this.#broker.addresses, networkSeed);
     this.#networks.set(name, network);
     return {
       role,
@@ -133,7 +135,7 @@ export class FaultRun {
       control,
       store,
       transport: this.#broker.transportThrough(network.ports),
-      seed: this.#random.integer(1, 1_000_000_000),
+      seed,
       rate,
       outstanding: OUTSTANDING,
       keys: KEYS,
