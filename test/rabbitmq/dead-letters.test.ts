@@ -15,13 +15,10 @@ async function withLetters(bench: Bench, count: number): Promise<{ port: Port; p
 }
 
 async function addLetters(bench: Bench, bodies: readonly string[]): Promise<void> {
+  const before = await bench.ready("shipping.dead-letter");
   const channel = await bench.channel();
   for (const body of bodies) channel.sendToQueue(`${bench.namePrefix}shipping.dead-letter`, Buffer.from(body), { persistent: true });
-  const before = performance.now();
-  await eventually(
-    "the letters to be stored",
-    async () => performance.now() > before && (await bench.ready("shipping.dead-letter")) >= bodies.length,
-  );
+  await eventually("the letters to be stored", async () => (await bench.ready("shipping.dead-letter")) >= before + bodies.length);
   await channel.close();
 }
 
@@ -152,6 +149,32 @@ describeWithRabbitmq("dead letters", ({ url }) => {
     // Their order is not kept over a lost channel: RabbitMQ gives back what was fetched singly in an order of its own.
     expect(new Set(rest.texts)).toEqual(new Set(texts(30).filter((n) => Number(n) % 3 !== 0 || n === "12")));
     expect(rest.texts.length).toBe(21);
+  });
+
+  test("letters that were kept before the channel was lost stay when all that come after it are completed", async () => {
+    const bench = new Bench(url);
+    const { port, plan } = await withLetters(bench, 20);
+    let isLost = false;
+    const answer = (delivery: Delivery): void => {
+      if (isLost) delivery.complete();
+      else if (Number(textOf(delivery)) < 9) void delivery.release();
+      else {
+        isLost = true;
+        // A tag of the future: the broker closes the channel.
+        (delivery as unknown as { held: { reject(tag: number): void } }).held.reject(1_000_000);
+      }
+    };
+
+    const inbox = await visit(port, plan, answer, 1);
+    await inbox.close();
+
+    expect(inbox.deliveries.length).toBe(20);
+    await eventually(
+      "what was kept, and the one that was lost, to be there",
+      async () => (await bench.ready("shipping.dead-letter")) === 10,
+    );
+    const rest = await visit(port, plan, (delivery) => void delivery.release());
+    expect(new Set(rest.texts)).toEqual(new Set(texts(10)));
   });
 
   test("12,000 letters are visited in one call, and kept in their order, though so many are not held", { timeout: 120_000 }, async () => {

@@ -205,6 +205,32 @@ describeWithRabbitmq("receiving", ({ url }) => {
     at(letters, 0).complete();
   });
 
+  test("a message that no client can publish again is not held for ever where it should be tried again, but dead-lettered", async () => {
+    const bench = new Bench(url);
+    const plan = bench.plan("shipping", { retryDelaysMs: [100] });
+    const port = await bench.port();
+    await port.transport.provision({ events: [], endpoints: [plan] }, "create");
+    const channel = await bench.channel();
+    const queue = `${bench.namePrefix}shipping`;
+    sendLargestHeader(channel, queue);
+    // amqplib reads a table with this key, and takes it for a note of its own when it writes it again.
+    const confusing = { "!": "object", value: { "!": "nonsense" } };
+    for (const body of ["2", "3"]) channel.sendToQueue(queue, Buffer.from(body), { persistent: true, headers: { confusing } });
+    const inbox = await port.receive(plan);
+    await inbox.reach(3);
+
+    expect(await at(inbox, 0).retry(100, { "tb-attempts": "1" })).toBe("settled");
+    expect(await at(inbox, 1).retry(100, { "tb-attempts": "1" })).toBe("settled");
+    expect(await at(inbox, 2).deadLetter({ "tb-reason": "undecodable" })).toBe("settled");
+
+    await eventually("the letters to arrive", async () => (await bench.ready("shipping.dead-letter")) === 3);
+    expect(port.log.filter((line) => line.startsWith("error: ")).length).toBe(3);
+    const letters = await port.receive(plan, 10, "dead-letter");
+    await letters.reach(3);
+    expect(new Set(letters.texts)).toEqual(new Set(["1", "2", "3"]));
+    for (const letter of letters.deliveries) letter.complete();
+  });
+
   test("when the channel is lost, deliveries are lost, say so, and their messages come again", async () => {
     const bench = new Bench(url);
     const plan = bench.plan("shipping", { retryDelaysMs: [100] });

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import type { ChannelModel } from "amqplib";
 import type { Logger } from "../../src/contracts/logger.js";
 import { backoffWithHalfJitter } from "../../src/util/backoff.js";
@@ -42,6 +43,8 @@ export class ManagedConnection {
     this.#options = options;
     this.#name = name;
     this.#logger = logger;
+    // Every endpoint that waits for the connection listens to it.
+    setMaxListeners(0, this.#closing.signal);
   }
 
   /** The open connection, or `undefined` while there is none. */

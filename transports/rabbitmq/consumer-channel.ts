@@ -50,6 +50,11 @@ export class ConsumerChannel {
   #isPaused = false;
   #leave: () => void = () => {};
   #started: { resolve: () => void; reject: (error: Error) => void } | undefined;
+  readonly #giveUpStart = (): void => {
+    this.#started?.reject(unavailable("The bus was stopped before it had begun to receive."));
+    this.#started = undefined;
+  };
+  #failedOpenings = 0;
 
   constructor(connection: ManagedConnection, queue: string, prefetch: number, owner: ConsumerOwner, logger: Logger) {
     this.#connection = connection;
@@ -64,10 +69,16 @@ export class ConsumerChannel {
     return this.#session?.held;
   }
 
-  /** Resolves when deliveries can arrive. @throws RabbitMqError "topology" when the queue is not there, or may not be read */
+  /**
+   * Resolves when deliveries can arrive.
+   * @throws RabbitMqError "topology" when the queue is not there, or may not be read; "unavailable" when the connection closes for good first
+   */
   start(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#started = { resolve, reject };
+      const { closing } = this.#connection;
+      if (closing.aborted) return this.#giveUpStart();
+      closing.addEventListener("abort", this.#giveUpStart, { once: true });
       this.#leave = this.#connection.listen({
         connected: (model) => void this.#supervise(model),
         disconnected: (reason) => {
@@ -108,8 +119,8 @@ export class ConsumerChannel {
     this.#leave();
     const session = this.#session;
     this.#session = undefined;
-    this.#started?.reject(unavailable("The bus was stopped before it had begun to receive."));
-    this.#started = undefined;
+    this.#connection.closing.removeEventListener("abort", this.#giveUpStart);
+    this.#giveUpStart();
     if (!session) return;
     session.held.flush();
     session.end("closed");
@@ -136,8 +147,15 @@ export class ConsumerChannel {
     let session: Session;
     try {
       session = await this.#open(model);
+      this.#failedOpenings = 0;
     } catch (error) {
-      return textOf(error);
+      const reason = textOf(error);
+      // A connection on which no channel opens is broken, whatever it says of itself.
+      if (epoch === this.#epoch && ++this.#failedOpenings > 1) {
+        this.#failedOpenings = 0;
+        this.#connection.reset(`no channel for receiving: ${reason}`);
+      }
+      return reason;
     }
     if (epoch !== this.#epoch) {
       session.held.lose();

@@ -134,7 +134,9 @@ export class DeadLetterReceiver implements Receiver {
   async #fetch(session: Session): Promise<void> {
     // On a second channel: what the first one held, kept or not yet decided about, has been visited.
     for (let passed = this.#visited - this.#removed; passed > 0; passed--) {
-      if (!(await this.#get(session)) || this.#stopping.signal.aborted) return;
+      const message = await this.#get(session);
+      if (!message || this.#stopping.signal.aborted) return;
+      session.held.keep(message.fields.deliveryTag);
     }
     while (this.#visited < this.#toVisit) {
       while (this.#inHand >= this.#prefetch && session.held.isOpen && !this.#stopping.signal.aborted) await this.#room();

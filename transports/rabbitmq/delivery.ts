@@ -8,9 +8,9 @@ export interface DeliveryHome {
   /** The queue's name in the broker. */
   readonly source: string;
   readonly isDeadLetter: boolean;
-  /** Stores a copy for later. @throws RabbitMqError when it was not stored, or no such delay was planned */
-  storeRetry(message: Message, delayMs: number, failure: FailureHeaders): Promise<void>;
-  /** Stores the dead letter. Resolves with "reject" when only the broker itself can carry the message. @throws RabbitMqError when it was not stored */
+  /** Stores a copy for later. "reject": only the broker itself can carry the message. @throws RabbitMqError when it was not stored, or no such delay was planned */
+  storeRetry(message: Message, delayMs: number, failure: FailureHeaders): Promise<"stored" | "reject">;
+  /** Stores the dead letter. "reject": only the broker itself can carry the message. @throws RabbitMqError when it was not stored */
   storeDeadLetter(message: Message, failure: FailureHeaders): Promise<"stored" | "reject">;
   /** What `release` does with a delivery that is held: back to the queue now, or kept until the channel closes, when all go back. Does not reject. */
   release(delivery: RabbitMqDelivery): void | Promise<void>;
@@ -112,10 +112,10 @@ export class RabbitMqDelivery implements Delivery, HeldDelivery {
   }
 
   /** The copy is stored before the original is answered; when it is not, the original is still held and open. */
-  async #replaceBy(verb: string, store: () => Promise<unknown>): Promise<"settled" | "lost"> {
+  async #replaceBy(verb: string, store: () => Promise<"stored" | "reject">): Promise<"settled" | "lost"> {
     this.#begin(verb);
     if (this.#isLost) return this.#end();
-    let stored: unknown;
+    let stored: "stored" | "reject";
     try {
       stored = await store();
     } catch (error) {

@@ -15,6 +15,11 @@ export function unavailable(text: string, cause?: unknown): RabbitMqError {
   return new RabbitMqError("unavailable", text, { retryable: true, cause });
 }
 
+/** A message that was received, and that no client can publish again: too large by now, or with headers that cannot be written. */
+export function noClientCarries(error: unknown): boolean {
+  return error instanceof RabbitMqError && (error.code === "too-large" || (error.code === "refused" && error.cause instanceof TypeError));
+}
+
 /** The text of whatever was thrown, in one line. */
 export function textOf(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).trim();

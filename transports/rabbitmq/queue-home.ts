@@ -1,10 +1,12 @@
 import type { Message } from "amqplib";
+import type { Logger } from "../../src/contracts/logger.js";
 import type { EndpointPlan, FailureHeaders } from "../../src/contracts/transport.js";
 import type { CopyStore } from "./copy-store.js";
 import type { DeliveryHome, RabbitMqDelivery } from "./delivery.js";
 import { RabbitMqError } from "./errors.js";
 import type { Names } from "./mapping.js";
 import type { OrderedIntake } from "./ordered-intake.js";
+import type { ReceiverEnvironment } from "./receiver-environment.js";
 import type { DeliveryCounts } from "./suspicion.js";
 
 /** What the deliveries of an endpoint's queues share: where their copies go. */
@@ -12,6 +14,7 @@ export class QueueHome implements DeliveryHome {
   readonly source: string;
   readonly isDeadLetter = false;
   readonly #names: Names;
+  readonly #logger: Logger;
   readonly #endpoint: EndpointPlan;
   readonly #copies: CopyStore;
   readonly #counts: DeliveryCounts;
@@ -20,7 +23,7 @@ export class QueueHome implements DeliveryHome {
   /** @param ordered where the endpoint is ordered: what is released then goes back when the channel closes, so that nothing is overtaken */
   constructor(
     source: string,
-    names: Names,
+    { names, logger }: ReceiverEnvironment,
     endpoint: EndpointPlan,
     copies: CopyStore,
     counts: DeliveryCounts,
@@ -28,31 +31,29 @@ export class QueueHome implements DeliveryHome {
   ) {
     this.source = source;
     this.#names = names;
+    this.#logger = logger;
     this.#endpoint = endpoint;
     this.#copies = copies;
     this.#counts = counts;
     this.#ordered = ordered;
   }
 
-  async storeRetry(message: Message, delayMs: number, failure: FailureHeaders): Promise<void> {
+  async storeRetry(message: Message, delayMs: number, failure: FailureHeaders): Promise<"stored" | "reject"> {
     const { name, retryDelaysMs } = this.#endpoint;
     if (!retryDelaysMs.includes(delayMs)) {
       throw new RabbitMqError("configuration", `The endpoint "${name}" was not set up for a retry after ${delayMs} ms.`, {
         retryable: false,
       });
     }
-    await this.#copies.store(message, this.#names.retryQueue(name, delayMs), failure);
+    const answer = await this.#copies.storeUnlessUncarriable(message, this.#names.retryQueue(name, delayMs), failure);
+    if (answer === "reject") this.#tellUncarriable(message, "instead of being tried again");
+    return answer;
   }
 
   async storeDeadLetter(message: Message, failure: FailureHeaders): Promise<"stored" | "reject"> {
-    try {
-      await this.#copies.store(message, this.#names.deadLetterQueue(this.#endpoint.name), failure);
-      return "stored";
-    } catch (error) {
-      // The broker's own dead-lettering carries what no client can publish: headers beyond 64 KiB, a body beyond a limit that was lowered.
-      if (error instanceof RabbitMqError && error.code === "too-large") return "reject";
-      throw error;
-    }
+    const answer = await this.#copies.storeUnlessUncarriable(message, this.#names.deadLetterQueue(this.#endpoint.name), failure);
+    if (answer === "reject") this.#tellUncarriable(message, "without the reason why it failed");
+    return answer;
   }
 
   release(delivery: RabbitMqDelivery): void {
@@ -67,5 +68,12 @@ export class QueueHome implements DeliveryHome {
   settled(delivery: RabbitMqDelivery): void {
     this.#counts.forget(delivery.message);
     this.#ordered?.settled(delivery);
+  }
+
+  #tellUncarriable(message: Message, how: string): void {
+    this.#logger.error(
+      `A message at "${this.source}" has headers or a size that no client can publish again. RabbitMQ dead-letters it as it is, ${how}.`,
+      { messageId: message.properties.messageId },
+    );
   }
 }

@@ -59,11 +59,11 @@ export class EndpointReceiver implements Receiver {
     this.#holdLimit = new HoldLimit(environment.maxHoldMs * GIVE_BACK_AT, () => void this.#giveAllBack());
     if (endpoint.order === "key") {
       this.#ordered = new OrderedIntake(sink, new AloneNotes(environment, suspectQueue), logger);
-      this.#home = new QueueHome(queue, names, endpoint, copies, this.#counts, this.#ordered);
+      this.#home = new QueueHome(queue, environment, endpoint, copies, this.#counts, this.#ordered);
     } else {
-      this.#home = new QueueHome(queue, names, endpoint, copies, this.#counts, undefined);
+      this.#home = new QueueHome(queue, environment, endpoint, copies, this.#counts, undefined);
       const counts = new DeliveryCounts();
-      const home = new QueueHome(suspectQueue, names, endpoint, copies, counts, undefined);
+      const home = new QueueHome(suspectQueue, environment, endpoint, copies, counts, undefined);
       const reader = new SuspectReader(environment, home, counts, this.#consumer, sink, repair);
       this.#suspects = { reader, mover: new SuspectMover(copies, suspectQueue, () => reader.look(), logger) };
     }

@@ -3,7 +3,7 @@ import { backoffWithHalfJitter } from "../../src/util/backoff.js";
 import { delay } from "../../src/util/delay.js";
 import type { CopyStore } from "./copy-store.js";
 import type { RabbitMqDelivery } from "./delivery.js";
-import { RabbitMqError, textOf } from "./errors.js";
+import { textOf } from "./errors.js";
 
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 5_000;
@@ -28,20 +28,19 @@ export class SuspectMover {
     const { messageId } = delivery.properties;
     for (let attempt = 0; !delivery.isLost; attempt++) {
       try {
-        await this.#copies.store(delivery.message, this.#suspectQueue, {});
-        this.#logger.warn(`A message at "${delivery.source}" was held by processes that died. It will be run alone.`, { messageId });
-        delivery.complete();
-        this.#moved();
-        return;
-      } catch (error) {
-        if (error instanceof RabbitMqError && error.code === "too-large") {
+        if ((await this.#copies.storeUnlessUncarriable(delivery.message, this.#suspectQueue, {})) === "reject") {
           this.#logger.error(
-            `A message at "${delivery.source}" was held by processes that died, and is too large to be moved; it is dead-lettered.`,
+            `A message at "${delivery.source}" was held by processes that died, and no client can publish it again, so it cannot be moved; it is dead-lettered.`,
             { messageId },
           );
           delivery.reject();
           return;
         }
+        this.#logger.warn(`A message at "${delivery.source}" was held by processes that died. It will be run alone.`, { messageId });
+        delivery.complete();
+        this.#moved();
+        return;
+      } catch (error) {
         this.#logger.warn(`A message cannot be moved to "${this.#suspectQueue}": ${textOf(error)}. It is held and tried again.`, {
           messageId,
         });

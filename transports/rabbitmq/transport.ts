@@ -97,7 +97,6 @@ export class RabbitMqTransport implements Transport {
         },
         host.logger,
       );
-      await sender.ready();
       const consuming = new ManagedConnection(client, this.#options, `${name} (consume)`, host.logger);
       const environment: ReceiverEnvironment = {
         connection: consuming,
@@ -109,6 +108,12 @@ export class RabbitMqTransport implements Transport {
         status: (endpoint, status, reason) => host.status({ endpoint }, status, reason),
       };
       this.#open = { host, names, publishing, consuming, sender, keeper, environment };
+      await sender.ready();
+      // It may have been closed meanwhile, by `close` or not yet.
+      if (signal.aborted) {
+        await this.close(performance.now());
+        throw unavailable("The bus was stopped before it had connected to RabbitMQ.");
+      }
     } catch (error) {
       this.#isTaken = false;
       throw error;
