@@ -230,9 +230,16 @@ describe("the checker", () => {
   it("allows a copy that was sent on purpose to run at another instance, but not at the same one", async () => {
     const twice = (): Story => new Story().attempt("m").outcome("m").attempt("m").outcome("m").run("m");
     expect(await wrongWith(twice().run("m", "consumer-2"))).toEqual({});
-    expect(await wrongWith(twice().run("m"))).toEqual({ repeats: 1 });
+    expect(await wrongWith(twice().run("m"))).toEqual({ repeats: 1, "handled twice by one instance": 1 });
     expect(await wrongWith(twice().run("m", "consumer-1", { pid: 99 }))).toEqual({});
     expect(await wrongWith(twice().run("m", "consumer-2").run("m", "consumer-3"))).toEqual({ repeats: 1 });
+  });
+
+  it("finds what one instance handled twice, also when a fault would explain it", async () => {
+    const story = new Story().attempt("m").outcome("m").run("m");
+    const { now } = story;
+    story.fault(now, now + 1, [{ process: "consumer-1", repeats: 9 }]).run("m");
+    expect(await wrongWith(story)).toEqual({ "handled twice by one instance": 1 });
   });
 
   it("allows both copies of a message that always fails to run at one instance, one after the other", async () => {

@@ -47,6 +47,8 @@ export interface Findings {
   /** Arrived with another body or key than it was sent with. */
   readonly corrupt: readonly Finding[];
   readonly repeats: Repeats;
+  /** One process handled it to the end more than once, which deduplication rules out, fault or no fault. */
+  readonly handledTwice: readonly Finding[];
   readonly outOfOrder: readonly OrderViolation[];
   /** Dead-lettered alone, though its handler would have succeeded; handled, though it always fails; or dead-lettered for another reason than its own. */
   readonly misjudged: readonly Finding[];
@@ -82,6 +84,7 @@ export function problems(findings: Findings): readonly { readonly what: string; 
     { what: "unexpected", count: findings.unexpected.length },
     { what: "corrupt", count: findings.corrupt.length },
     { what: "repeats", count: findings.repeats.unexplained.length },
+    { what: "handled twice by one instance", count: findings.handledTwice.length },
     { what: "out of order", count: findings.outOfOrder.length },
     { what: "misjudged", count: findings.misjudged.length },
     { what: "false refusals", count: findings.falseRefusals.length },
@@ -97,6 +100,7 @@ function judge(history: History, options: CheckOptions): Findings {
   const corrupt: Finding[] = [];
   const misjudged: Finding[] = [];
   const falseRefusals: Finding[] = [];
+  const handledTwice: Finding[] = [];
   const counts: Counts = {
     attempted: 0,
     acknowledged: 0,
@@ -115,6 +119,7 @@ function judge(history: History, options: CheckOptions): Findings {
     corrupt.push(...findCorrupt(message));
     misjudged.push(...findMisjudged(message));
     falseRefusals.push(...findFalseRefusal(message));
+    handledTwice.push(...findHandledTwice(message));
   }
   const memory = memoryGrowth(history);
   return {
@@ -125,6 +130,7 @@ function judge(history: History, options: CheckOptions): Findings {
     unexpected,
     corrupt,
     repeats: findRepeats(history),
+    handledTwice,
     outOfOrder: findOutOfOrder(history, options.ordered),
     misjudged,
     falseRefusals,
@@ -227,6 +233,18 @@ function findFalseRefusal(message: MessageHistory): Finding[] {
   if (sendings.length === 0 || !sendings.every((sending) => sending.outcome === "refused")) return [];
   const arrival = runs[0] ?? deadLetters[0];
   return arrival ? [{ id: message.id, endpoint: arrival.endpoint, text: "refused, which says that it is not stored, but it arrived" }] : [];
+}
+
+function findHandledTwice(message: MessageHistory): Finding[] {
+  const seen = new Set<string>();
+  const found = new Map<string, Finding>();
+  for (const { endpoint, pid, process, result } of message.runs) {
+    if (result !== "handled") continue;
+    const where = `${endpoint} ${pid}`;
+    if (seen.has(where)) found.set(endpoint, { id: message.id, endpoint, text: `handled more than once by ${process} (${pid})` });
+    seen.add(where);
+  }
+  return [...found.values()];
 }
 
 function memoryGrowth(history: History): MemoryGrowth[] {

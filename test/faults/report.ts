@@ -29,6 +29,7 @@ export function table(findings: Findings): string {
     ["repeats, a copy at another instance", repeats.all.filter((repeat) => repeat.because === "copy").length],
     ["repeats allowed by P2", repeats.bound],
     ["REPEATS beyond that", repeats.unexplained.length],
+    ["HANDLED TWICE BY ONE INSTANCE", findings.handledTwice.length],
     ["OUT OF ORDER", findings.outOfOrder.length],
     ["MISJUDGED (innocent, but dead-lettered)", findings.misjudged.length],
     ["FALSE REFUSALS", findings.falseRefusals.length],
@@ -65,6 +66,7 @@ export async function stories(findings: Findings, folder: string): Promise<strin
   tell("corrupt", one(findings.corrupt));
   const unexplained = "ran again, and no fault explains it";
   tell("repeats", one(findings.repeats.unexplained.map(({ id, endpoint }) => ({ id, endpoint, text: unexplained }))));
+  tell("handled twice", one(findings.handledTwice));
   tell(
     "out of order",
     findings.outOfOrder.map(({ earlier, later, endpoint, key, text }) => ({
