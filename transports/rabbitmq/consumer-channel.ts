@@ -2,6 +2,7 @@ import type { Channel, ChannelModel, ConsumeMessage } from "amqplib";
 import type { Logger } from "../../src/contracts/logger.js";
 import { backoffWithHalfJitter } from "../../src/util/backoff.js";
 import { delay } from "../../src/util/delay.js";
+import { closeChannel } from "./close-channel.js";
 import type { ManagedConnection } from "./connection.js";
 import type { RabbitMqDelivery } from "./delivery.js";
 import { RabbitMqError, type ServerAnswer, serverAnswer, textOf, unavailable } from "./errors.js";
@@ -23,6 +24,7 @@ export interface ConsumerOwner {
 
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 10_000;
+const LONGEST_CLOSE_MS = 2_000;
 const STEADY_AFTER_MS = 5_000;
 
 interface Session {
@@ -108,6 +110,12 @@ export class ConsumerChannel {
     if (session) await this.#consume(session).catch((error: unknown) => this.#give(session, textOf(error)));
   }
 
+  /** How much waits in the queue, `undefined` while there is no channel to ask on. @throws what may pass */
+  async waiting(): Promise<number | undefined> {
+    const session = this.#session;
+    return session && (await answered(session.channel.checkQueue(this.#queue))).messageCount;
+  }
+
   /** Gives back everything that is held, in its order, and begins anew on another channel. */
   reopen(reason: string): void {
     if (this.#session) this.#give(this.#session, reason);
@@ -125,7 +133,7 @@ export class ConsumerChannel {
     session.held.flush();
     session.end("closed");
     this.#owner.lost(session.held.lose());
-    await settledBy(deadline, closed(session.channel));
+    await settledBy(deadline, closeChannel(session.channel));
   }
 
   async #supervise(model: ChannelModel): Promise<void> {
@@ -159,7 +167,7 @@ export class ConsumerChannel {
     }
     if (epoch !== this.#epoch) {
       session.held.lose();
-      void closed(session.channel);
+      void closeChannel(session.channel);
       return "no longer wanted";
     }
     this.#session = session;
@@ -174,7 +182,8 @@ export class ConsumerChannel {
     const reason = await session.ended;
     if (this.#session === session) this.#session = undefined;
     this.#owner.lost(session.held.lose());
-    void closed(session.channel);
+    // What it held is back in its place before the next channel takes from the queue, unless the server is slow to answer.
+    await settledBy(performance.now() + LONGEST_CLOSE_MS, closeChannel(session.channel));
     if (epoch === this.#epoch) await this.#mend(session.answer);
     return reason;
   }
@@ -262,11 +271,4 @@ export class ConsumerChannel {
     this.#owner.lost(session.held.lose());
     session.end(reason);
   }
-}
-
-// A channel that is closed already, or whose connection is, throws; one whose server is frozen does not answer.
-async function closed(channel: Channel): Promise<void> {
-  try {
-    await channel.close();
-  } catch {}
 }

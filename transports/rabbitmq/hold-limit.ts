@@ -1,7 +1,7 @@
 import type { HeldDeliveries } from "./held-deliveries.js";
 
-/** How often the age of the oldest delivery is looked at. */
-const LOOK_EVERY_MS = 30_000;
+/** The age of the oldest delivery is looked at so often within the limit: each 30 s for 18 min. */
+const LOOKS = 36;
 
 /** Watches how long the oldest delivery of a channel is held, by noting now and then how far the channel had come: no clock is read for a message. */
 export class HoldLimit {
@@ -12,10 +12,10 @@ export class HoldLimit {
   #marks: { readonly at: number; readonly newest: number }[] = [];
 
   /** @param reached called when the oldest has been held for `limitMs`, again and again until the channel is another */
-  constructor(limitMs: number, reached: () => void, lookEveryMs: number = LOOK_EVERY_MS) {
+  constructor(limitMs: number, reached: () => void) {
     this.#limitMs = limitMs;
     this.#reached = reached;
-    this.#timer = setInterval(() => this.#look(), lookEveryMs).unref();
+    this.#timer = setInterval(() => this.#look(), limitMs / LOOKS).unref();
   }
 
   /** A new channel is watched. */

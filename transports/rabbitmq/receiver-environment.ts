@@ -13,5 +13,6 @@ export interface ReceiverEnvironment {
   readonly logger: Logger;
   /** No delivery is held for longer: before that all are given back, in order, and begun anew. */
   readonly maxHoldMs: number;
+  lag(endpoint: string, messages: number): void;
   status(endpoint: string, status: "up" | "degraded" | "down", reason?: string): void;
 }

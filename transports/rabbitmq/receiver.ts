@@ -17,6 +17,9 @@ import { settledBy } from "./time-limit.js";
 /** What is held so long (as a part of the longest hold) is given back; what runs has the rest of the time to end. */
 const GIVE_BACK_AT = 0.9;
 
+/** How often it is told how much waits in the queue. */
+const TELL_LAG_EVERY_MS = 15_000;
+
 /** Receives from the queue of an endpoint, and from that of its suspects. */
 export class EndpointReceiver implements Receiver {
   readonly #environment: ReceiverEnvironment;
@@ -33,6 +36,7 @@ export class EndpointReceiver implements Receiver {
   #isStopping = false;
   #isGivingBack = false;
   #stopped: Promise<void> | undefined;
+  #lagTimer: NodeJS.Timeout | undefined;
 
   constructor(environment: ReceiverEnvironment, endpoint: EndpointPlan, prefetch: number, sink: DeliverySink) {
     const { connection, names, logger, keeper, sender } = environment;
@@ -77,6 +81,8 @@ export class EndpointReceiver implements Receiver {
     await this.#consumer.start();
     reader?.start(areSuspectsWaiting);
     this.#environment.keeper.received(this.#endpoint.name);
+    this.#lagTimer = setInterval(() => void this.#tellLag(), TELL_LAG_EVERY_MS).unref();
+    void this.#tellLag();
   }
 
   stop(): Promise<void> {
@@ -87,6 +93,7 @@ export class EndpointReceiver implements Receiver {
   async close(deadline: number): Promise<void> {
     await settledBy(deadline, this.stop());
     this.#holdLimit.stop();
+    clearInterval(this.#lagTimer);
     await Promise.all([this.#consumer.close(deadline), this.#suspects?.reader.close(deadline)]);
   }
 
@@ -104,6 +111,12 @@ export class EndpointReceiver implements Receiver {
     else if (this.#isStopping) void delivery.release();
     else if (unexplained >= SUSPECT_AFTER) void this.#suspects?.mover.move(delivery);
     else this.#sink.deliver(delivery);
+  }
+
+  async #tellLag(): Promise<void> {
+    // A queue that cannot be asked is one that cannot be received from, which is told already.
+    const waiting = await this.#consumer.waiting().catch(() => undefined);
+    if (waiting !== undefined && !this.#isStopping) this.#environment.lag(this.#endpoint.name, waiting);
   }
 
   #lost(deliveries: readonly RabbitMqDelivery[]): void {

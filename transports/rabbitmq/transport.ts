@@ -105,6 +105,7 @@ export class RabbitMqTransport implements Transport {
         names,
         logger: host.logger,
         maxHoldMs: MAX_HOLD_MS,
+        lag: (endpoint, messages) => host.lag(endpoint, messages),
         status: (endpoint, status, reason) => host.status({ endpoint }, status, reason),
       };
       this.#open = { host, names, publishing, consuming, sender, keeper, environment };
