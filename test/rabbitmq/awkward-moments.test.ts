@@ -66,6 +66,16 @@ describe("awkward moments", () => {
     expect(receiving.state).toBe("rejected: unavailable");
   });
 
+  test.each(["channelClose", "close"] as const)("a server that goes instead of answering %s does not hold up the end", async (moment) => {
+    const server = await ScriptedServer.listen((_, method) => (method === METHODS[moment] ? "cut" : letIn(method)));
+    const port = await new Port({ url: server.url }, "").open();
+    const before = performance.now();
+
+    await port.transport.close(before + 10_000);
+
+    expect(performance.now() - before).toBeLessThan(5_000);
+  });
+
   test("a connection for receiving that was closed before anybody could hear of it is made anew", async () => {
     const server = await ScriptedServer.listen((connection, method) => {
       if (connection === 0) return letIn(method);

@@ -92,6 +92,39 @@ describeWithRabbitmq("suspects", ({ url }) => {
     expect(await bench.ready("shipping.suspect")).toBe(0);
   });
 
+  test("a process holds one suspect at a time, over all its endpoints", { timeout: 60_000 }, async () => {
+    const bench = new Bench(url);
+    const plans = [bench.plan("shipping"), bench.plan("billing"), bench.plan("returns", { order: "key" })] as const;
+    const port = await bench.port();
+    await port.transport.provision({ events: [], endpoints: plans }, "create");
+    await port.send(message({ endpoint: "returns" }, "in its place"));
+    for (let death = 0; death < 3; death++) {
+      const mortal = await bench.port();
+      await dieHolding(mortal, await mortal.receive(plans[2]), 1);
+    }
+    const channel = await bench.channel();
+    for (const name of ["shipping", "billing"])
+      channel.sendToQueue(`${bench.namePrefix}${name}.suspect`, Buffer.from(name), { persistent: true });
+    await eventually(
+      "both to be stored",
+      async () => (await bench.ready("shipping.suspect")) + (await bench.ready("billing.suspect")) === 2,
+    );
+
+    const inboxes = await Promise.all(plans.map((plan) => port.receive(plan)));
+
+    const arrived = (): Delivery[] => inboxes.flatMap(({ deliveries }) => deliveries);
+    for (let count = 1; count <= 3; count++) {
+      await eventually("the next suspect", () => arrived().length >= count, 20_000);
+      // So long another would have had to arrive, were it fetched.
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      expect(arrived().length).toBe(count);
+      for (const delivery of arrived()) if (!settled.has(delivery)) delivery.complete();
+      for (const delivery of arrived()) settled.add(delivery);
+    }
+    expect(arrived().map(({ suspicion }) => suspicion)).toEqual(["careful", "careful", "careful"]);
+    await Promise.all(inboxes.map((inbox) => inbox.close()));
+  });
+
   test("losses of the connection that the process lives through make nothing suspect", { timeout: 120_000 }, async () => {
     const bench = new Bench(url);
     const plan = bench.plan("shipping");

@@ -1,4 +1,5 @@
 import type { Channel } from "amqplib";
+import { closeChannel } from "./close-channel.js";
 import type { Publish } from "./mapping.js";
 import type { ReceiverEnvironment } from "./receiver-environment.js";
 import { answered } from "./time-limit.js";
@@ -58,7 +59,7 @@ export class AloneNotes {
     try {
       return await work(channel);
     } finally {
-      await answered(channel.close()).catch(() => {});
+      await answered(closeChannel(channel)).catch(() => {});
     }
   }
 }

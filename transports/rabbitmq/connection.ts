@@ -131,7 +131,7 @@ export class ManagedConnection {
   async close(deadline: number): Promise<void> {
     const live = this.#live;
     this.#closing.abort();
-    if (live) await settledBy(deadline, live.model.close());
+    if (live) await settledBy(deadline, Promise.race([live.model.close(), live.closed]));
     live?.cut("closed by the bus");
     await this.#run;
   }

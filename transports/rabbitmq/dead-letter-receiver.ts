@@ -2,6 +2,7 @@ import type { Channel, GetMessage, Message } from "amqplib";
 import type { DeliverySink, EndpointPlan, FailureHeaders, Receiver } from "../../src/contracts/transport.js";
 import { backoffWithHalfJitter } from "../../src/util/backoff.js";
 import { delay } from "../../src/util/delay.js";
+import { closeChannel } from "./close-channel.js";
 import { CopyStore } from "./copy-store.js";
 import { type DeliveryHome, RabbitMqDelivery } from "./delivery.js";
 import { RabbitMqError, serverAnswer, textOf, unavailable } from "./errors.js";
@@ -92,7 +93,7 @@ export class DeadLetterReceiver implements Receiver {
     session.held.flush();
     session.held.lose();
     await settledBy(deadline, this.#giveBack(session.channel));
-    await settledBy(deadline, session.channel.close());
+    await settledBy(deadline, closeChannel(session.channel));
   }
 
   /** Resolves when the queue shows again what was kept: RabbitMQ returns it a moment later, and the next visit begins with a count. */
@@ -114,7 +115,7 @@ export class DeadLetterReceiver implements Receiver {
     let session: Session | undefined = first;
     // Not before `receive` has resolved, so that the caller has the receiver when the first letter comes.
     await new Promise((resolve) => setImmediate(resolve));
-    for (let attempt = 0; !this.#stopping.signal.aborted; attempt++) {
+    for (let attempt = 0; !this.#stopping.signal.aborted && !this.#environment.connection.isClosing; attempt++) {
       try {
         session ??= await this.#openSession();
         await this.#fetch(session);
@@ -128,7 +129,7 @@ export class DeadLetterReceiver implements Receiver {
         await delay(backoffWithHalfJitter(attempt, FIRST_WAIT_MS, LONGEST_WAIT_MS), this.#stopping.signal);
       }
     }
-    if (!this.#stopping.signal.aborted) this.#sink.exhausted();
+    if (!this.#stopping.signal.aborted && !this.#environment.connection.isClosing) this.#sink.exhausted();
   }
 
   async #fetch(session: Session): Promise<void> {

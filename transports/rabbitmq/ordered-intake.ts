@@ -5,10 +5,13 @@ import { delay } from "../../src/util/delay.js";
 import type { AloneNotes } from "./alone-notes.js";
 import type { RabbitMqDelivery } from "./delivery.js";
 import { textOf } from "./errors.js";
+import { suspectTurn } from "./suspect-turn.js";
 import { CRASHED_AFTER, identityOf, SUSPECT_AFTER } from "./suspicion.js";
 
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 5_000;
+/** Asked for again and again: the wait for the turn ends with the delivery alone. */
+const TURN_TIMEOUT_MS = 60_000;
 
 /**
  * Hands deliveries of an ordered endpoint to the core in their order. A suspect stays in its place: what came before it ends first, it runs
@@ -92,6 +95,15 @@ export class OrderedIntake {
 
   async #runAlone(delivery: RabbitMqDelivery): Promise<void> {
     await this.whenNothingTaken();
+    while (!(await suspectTurn.take(TURN_TIMEOUT_MS, delivery.lost))) if (delivery.isLost) return;
+    try {
+      await this.#runInTurn(delivery);
+    } finally {
+      suspectTurn.give();
+    }
+  }
+
+  async #runInTurn(delivery: RabbitMqDelivery): Promise<void> {
     const id = identityOf(delivery.message);
     const starts = await this.#noteStart(delivery, id);
     if (delivery.isLost || starts === undefined) return;

@@ -1,4 +1,5 @@
 import type { ChannelModel, ConfirmChannel, Options } from "amqplib";
+import { closeChannel } from "./close-channel.js";
 import { RabbitMqError, type ServerAnswer, serverAnswer, textOf, unavailable } from "./errors.js";
 import { PUBLISH_HEADER } from "./mapping.js";
 import type { Publication } from "./publication.js";
@@ -107,8 +108,8 @@ export class PublishChannel {
     this.#abandoned++;
   }
 
-  async close(): Promise<void> {
-    await this.#channel.close();
+  close(): Promise<void> {
+    return closeChannel(this.#channel);
   }
 
   #expectReturn(publication: Publication): void {

@@ -2,11 +2,13 @@ import type { Channel } from "amqplib";
 import type { DeliverySink } from "../../src/contracts/transport.js";
 import { backoffWithHalfJitter } from "../../src/util/backoff.js";
 import { delay } from "../../src/util/delay.js";
+import { closeChannel } from "./close-channel.js";
 import type { ConsumerChannel } from "./consumer-channel.js";
 import { type DeliveryHome, RabbitMqDelivery } from "./delivery.js";
 import { serverAnswer, textOf, unavailable } from "./errors.js";
 import { HeldDeliveries } from "./held-deliveries.js";
 import type { ReceiverEnvironment } from "./receiver-environment.js";
+import { suspectTurn } from "./suspect-turn.js";
 import { CRASHED_AFTER, type DeliveryCounts } from "./suspicion.js";
 import { answered, settledBy } from "./time-limit.js";
 
@@ -24,8 +26,8 @@ interface Session {
 }
 
 /**
- * Reads an endpoint's suspects, one at a time, and only while nothing else of the endpoint is held here: whatever is held when the process
- * dies is counted against. So the queue is looked at without taking anything; when it has something, the endpoint's own consumer pauses,
+ * Reads an endpoint's suspects, one at a time, and only while nothing else of the endpoint is held here, nor a suspect of another: whatever is
+ * held when the process dies is counted against. So the queue is looked at without taking anything; when it has something, the endpoint's own consumer pauses,
  * what it holds ends, and then one suspect after the other is fetched and run.
  */
 export class SuspectReader {
@@ -92,14 +94,14 @@ export class SuspectReader {
     this.#session = undefined;
     session?.held.flush();
     session?.held.lose();
-    if (session) await settledBy(deadline, session.channel.close());
+    if (session) await settledBy(deadline, closeChannel(session.channel));
     if (this.#run) await settledBy(deadline, this.#run);
   }
 
   /** Never rejects. */
   async #supervise(isMainPaused: boolean): Promise<void> {
     let isPaused = isMainPaused;
-    while (!this.#stopping.signal.aborted) {
+    while (!this.#stopping.signal.aborted && !this.#environment.connection.isClosing) {
       let pauseMs = LOOK_EVERY_MS / 2 + (Math.random() * LOOK_EVERY_MS) / 2;
       try {
         if (isPaused || (await this.#look()) > 0) {
@@ -108,7 +110,7 @@ export class SuspectReader {
           pauseMs = SLICE_MS;
         }
       } catch (error) {
-        if (this.#stopping.signal.aborted) return;
+        if (this.#stopping.signal.aborted || this.#environment.connection.isClosing) return;
         pauseMs = backoffWithHalfJitter(this.#interruptions++, FIRST_WAIT_MS, LONGEST_WAIT_MS);
         this.#environment.logger.debug(`Reading "${this.#queue}" was interrupted: ${textOf(error)}`);
         await this.#mend(error);
@@ -123,6 +125,15 @@ export class SuspectReader {
   async #runSuspects(): Promise<void> {
     await this.#main.pause();
     while ((this.#main.held?.size ?? 0) > 0) await this.#main.held?.whenEmpty();
+    if (!(await suspectTurn.take(SLICE_MS, this.#stopping.signal))) return;
+    try {
+      await this.#runSlice();
+    } finally {
+      suspectTurn.give();
+    }
+  }
+
+  async #runSlice(): Promise<void> {
     const until = performance.now() + SLICE_MS;
     while (!this.#stopping.signal.aborted && performance.now() < until) {
       const session = await this.#opened();

@@ -2,6 +2,7 @@ import type { Channel, ChannelModel } from "amqplib";
 import type { Logger } from "../../src/contracts/logger.js";
 import { backoffWithHalfJitter } from "../../src/util/backoff.js";
 import { delay } from "../../src/util/delay.js";
+import { closeChannel } from "./close-channel.js";
 import type { ManagedConnection } from "./connection.js";
 import { RabbitMqError, type ServerAnswer, serverAnswer, textOf, unavailable } from "./errors.js";
 import { answered } from "./time-limit.js";
@@ -112,7 +113,7 @@ class TopologyRun {
   async close(): Promise<void> {
     const channel = this.#channel;
     this.#channel = undefined;
-    if (channel) await answered(channel.close()).catch(() => {});
+    if (channel) await answered(closeChannel(channel)).catch(() => {});
   }
 
   /** @returns whether the queue is there as wanted. Goes on with what is found until all differences are known. */

@@ -5,10 +5,18 @@ import { onTestFinished } from "vitest";
 const FRAME_END = 0xce;
 
 /** Class and method of AMQP 0-9-1, as `class * 1000 + method`. */
-export const METHODS = { startOk: 10_011, tuneOk: 10_031, open: 10_040, channelOpen: 20_010, confirmSelect: 85_010 } as const;
+export const METHODS = {
+  startOk: 10_011,
+  tuneOk: 10_031,
+  open: 10_040,
+  close: 10_050,
+  channelOpen: 20_010,
+  channelClose: 20_040,
+  confirmSelect: 85_010,
+} as const;
 
-/** How connection number `n` (0 is the first) answers a method; what it does not answer is never answered. */
-export type Script = (connection: number, method: number) => readonly Buffer[] | undefined;
+/** How connection number `n` (0 is the first) answers a method: in one chunk, by cutting the connection, or never. */
+export type Script = (connection: number, method: number) => readonly Buffer[] | "cut" | undefined;
 
 /**
  * A server that speaks as much of AMQP as a script lets it, for moments that a real broker cannot be brought to: answers that come in one
@@ -62,7 +70,8 @@ export class ScriptedServer {
           const method = rest.readUInt16BE(7) * 1000 + rest.readUInt16BE(9);
           this.methods.push({ connection, method });
           const answer = script(connection, method);
-          if (answer) socket.write(Buffer.concat(answer));
+          if (answer === "cut") socket.destroy();
+          else if (answer) socket.write(Buffer.concat(answer));
         }
         rest = rest.subarray(8 + size);
       }
@@ -76,12 +85,13 @@ export class ScriptedServer {
   }
 }
 
-/** The answer to `method` by which a server lets its client in and opens a channel with confirms for it. */
+/** The answer to `method` of a server that lets its client in, and opens and closes a channel with confirms for it. */
 export function letIn(method: number): readonly Buffer[] | undefined {
   if (method === METHODS.startOk) return [TUNE];
   if (method === METHODS.open) return [OPEN_OK];
   if (method === METHODS.channelOpen) return [methodFrame(1, 20, 11, longText(""))];
   if (method === METHODS.confirmSelect) return [methodFrame(1, 85, 11)];
+  if (method === METHODS.channelClose) return [methodFrame(1, 20, 41)];
   return undefined;
 }
 
