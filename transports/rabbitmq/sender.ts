@@ -25,6 +25,7 @@ const COPY_TIMEOUT_MS = 30_000;
 /** The handed over are cut off the queue's array by so many at a time. */
 const COMPACT_AFTER = 1024;
 const FIRST_WAIT_MS = 100;
+const REOPEN_AFTER_MS = 100;
 const LONGEST_WAIT_MS = 10_000;
 
 /** Publishes with confirms over one channel that comes back by itself. Never rejects, and answers only what it knows. */
@@ -188,13 +189,22 @@ export class Sender {
   #channelClosed(session: number, model: ChannelModel, reason: string, answer: ServerAnswer | undefined): void {
     if (session !== this.#session) return;
     this.#lose(reason);
-    if (answer === undefined || this.#connection.model !== model) return;
-    this.#logger.warn(`RabbitMQ closed the channel for publishing: ${reason}. It is made anew.`);
     const limit = limitIn(answer);
     if (limit !== undefined) this.#maxBytes = Math.min(this.#maxBytes, limit);
     const missing = missingExchange(answer);
     if (missing !== undefined) void this.#repair(missing);
-    void this.#openChannel(model);
+    void this.#reopen(session, model, reason);
+  }
+
+  /**
+   * After a wait: amqplib gives the new channel the number of the old one while frames of that may still be in its buffers, and RabbitMQ ends a
+   * connection on which a channel is opened between them. If the connection itself went, it has been told by then.
+   */
+  async #reopen(session: number, model: ChannelModel, reason: string): Promise<void> {
+    await delay(REOPEN_AFTER_MS, this.#connection.closing);
+    if (session !== this.#session || !this.#connection.isUsable(model)) return;
+    this.#logger.warn(`The channel for publishing to RabbitMQ was closed: ${reason}. It is made anew.`);
+    await this.#openChannel(model);
   }
 
   async #repair(exchange: string): Promise<void> {
