@@ -38,7 +38,7 @@ async function impatientReceiver(bench: Bench, plan: EndpointPlan, prefetch: num
 
 describeWithRabbitmq("the longest hold", ({ url }) => {
   test.each(["key", "none"] as const)(
-    'with order "%s" everything is given back before it is reached, comes again in order, and is not suspect',
+    'with order "%s" everything is given back before it is reached, comes again, with an order in it, and is not suspect',
     async (order) => {
       const bench = new Bench(url);
       const plan = bench.plan("billing", { order });
@@ -58,7 +58,9 @@ describeWithRabbitmq("the longest hold", ({ url }) => {
       expect(performance.now() - began).toBeLessThan(12_000);
       expect(second?.complete()).toBe("lost");
       expect(third?.isLost).toBe(true);
-      expect(inbox.texts.slice(-3)).toEqual(["b", "c", "d"]);
+      const last = inbox.texts.slice(-3);
+      // Without an order RabbitMQ may give out what had not been held before what comes back.
+      expect(order === "key" ? last : last.toSorted()).toEqual(["b", "c", "d"]);
       expect(inbox.deliveries.slice(-3).map(({ suspicion }) => suspicion)).toEqual(["none", "none", "none"]);
       for (const delivery of inbox.deliveries.slice(-3)) expect(delivery.complete()).toBe("settled");
       await bench.isEmpty("billing");
