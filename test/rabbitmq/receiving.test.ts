@@ -1,7 +1,8 @@
 import type { Channel } from "amqplib";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import type { Delivery } from "../../src/contracts/transport.js";
 import { describeWithRabbitmq } from "../support/brokers.js";
+import { TcpProxy } from "../support/tcp-proxy.js";
 import { eventually } from "./support/eventually.js";
 import { Bench, type Inbox, message, textOf } from "./support/port.js";
 
@@ -261,15 +262,20 @@ describeWithRabbitmq("receiving", ({ url }) => {
   test("a retry whose copy is on its way when the channel is lost says lost", async () => {
     const bench = new Bench(url);
     const plan = bench.plan("shipping", { retryDelaysMs: [100] });
-    const port = await bench.port();
+    const target = new URL(url);
+    const proxy = await TcpProxy.listen({ targetHost: target.hostname, targetPort: Number(target.port) });
+    onTestFinished(() => proxy.close());
+    target.host = `127.0.0.1:${proxy.port}`;
+    const port = await bench.port({ url: target.href });
     await port.transport.provision({ events: [], endpoints: [plan] }, "create");
     await port.send(message({ endpoint: "shipping" }, "1"));
     const inbox = await port.receive(plan);
     await inbox.reach(1);
+    await proxy.apply({ type: "black-hole" });
 
     const retried = at(inbox, 0).retry(100, {});
-    // What a closing channel does, before the broker can have answered.
-    (at(inbox, 0) as unknown as { held: { lose(): void } }).held.lose();
+    await inbox.receiver?.close(performance.now() + 200);
+    await proxy.apply({ type: "down" });
 
     expect(await retried).toBe("lost");
   });
