@@ -5,7 +5,8 @@ import { checksum, ENDPOINTS, type FaultMessage } from "./messages.js";
 import type { Supervisor } from "./supervisor.js";
 import type { BrokerUnderTest } from "./transports/transport.js";
 
-const DRAIN_LIMIT_MS = 240_000;
+/** Above the time after which RabbitMQ repeats the hop from a retry queue whose confirm was lost with a node: 3 minutes, looked at every 3. */
+const DRAIN_LIMIT_MS = 480_000;
 
 /** Resolves when nothing waits, nothing is handled and nothing is outstanding; false when that is not so within the limit. */
 export async function untilQuiet(broker: BrokerUnderTest, supervisor: Supervisor, limitMs = DRAIN_LIMIT_MS): Promise<boolean> {
