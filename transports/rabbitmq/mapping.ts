@@ -55,7 +55,6 @@ const MAX_PROPERTY_BYTES = 255;
 
 /** Before the name of a user's header that the broker would take, or set, for its own. */
 const ESCAPE = "tb-header-";
-/** Headers that the broker sets, or that steer it: never copied, so that nobody sends by them what the bus did not mean. */
 
 /** Headers that the broker sets, or that steer it: never copied, so that nobody sends by them what the bus did not mean. */
 const BROKER_HEADER = /^(?:CC|BCC|x-death|x-first-death-.*|x-last-death-.*|x-delivery-count|x-acquired-count|x-opt-.*)$/;
