@@ -27,8 +27,8 @@ const CONCURRENCY = 8;
 const POISON_CONCURRENCY = 32;
 /** Slow enough that handlers are running whenever a fault comes; with the rate of the controls, so slow that a backlog waits. */
 const WORK_MS = 200;
-/** Long enough that the first tenth of a run is past the warm-up. */
-const WARM_UP_MS = 3_000;
+/** Before the first fault: everybody is at work, and the broker has written down what was declared. */
+const WARM_UP_MS = 6_000;
 
 /** One run: services around a broker, faults, the drain. Afterwards `folder` holds everything that is to be known. */
 export class FaultRun {

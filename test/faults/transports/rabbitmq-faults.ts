@@ -10,6 +10,7 @@ const REPAIR_LIMIT_MS = 60_000;
  * and no leader in that queue afterwards, for ever ("configured member was not found on this node", seen on 4.0.5 after 0.9 s).
  */
 const REGISTRATION_MS = 5_000;
+const RETRY_COMES_WITHIN_MS = 30_000;
 
 /**
  * Methods that no client of ours sends, run on a channel by the broker itself: so the broker answers, as it would the client, with the error
@@ -121,6 +122,11 @@ function deletions(server: RabbitmqUnderFault): readonly FaultKind[] {
       const queues = (await management().listQueues()).map(({ name }) => name).filter((name) => name.includes(".retry."));
       const queue = scene.random.pick(queues);
       await scene.whileEmpty(() => management().deleteQueue(queue));
+      // Made anew by the first retry that needs it, which comes soon, but may not come at all.
+      const isBack = async (): Promise<boolean> => (await management().listQueues()).some(({ name }) => name === queue);
+      const deadline = performance.now() + RETRY_COMES_WITHIN_MS;
+      while (performance.now() < deadline && !(await isBack())) await scene.wait(200);
+      await scene.wait(REGISTRATION_MS);
       return queue;
     }),
     broker("exchange deleted", 1, async (scene) => {
