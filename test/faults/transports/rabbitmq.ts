@@ -34,7 +34,7 @@ export const rabbitmq: FaultTransport = {
     const isFour = broker === "rabbitmq-4";
     await (isFour ? scripts.rabbitmq4 : scripts.rabbitmq).install();
     const control = isFour ? scripts.rabbitmq4Control : scripts.rabbitmqControl;
-    const node = control({ name: `faults-${broker}`, amqpPort: PORTS[broker as keyof typeof PORTS] });
+    const node = control(instance(broker as keyof typeof PORTS));
     await node.stop();
     node.deleteData();
     await node.start();
@@ -55,10 +55,15 @@ export const rabbitmq: FaultTransport = {
   },
 };
 
+/** Named after its port: what belongs to one run is never another's. */
+function instance(broker: keyof typeof PORTS): { readonly name: string; readonly amqpPort: number } {
+  return { name: `faults-${PORTS[broker]}`, amqpPort: PORTS[broker] };
+}
+
 async function startCluster(): Promise<BrokerUnderTest> {
   const scripts = await brokerScripts();
   await scripts.rabbitmqCluster.install();
-  const cluster = scripts.rabbitmqClusterControl({ name: "faults-cluster", firstPort: PORTS["rabbitmq-cluster"] });
+  const cluster = scripts.rabbitmqClusterControl({ name: `faults-${PORTS["rabbitmq-cluster"]}`, firstPort: PORTS["rabbitmq-cluster"] });
   await cluster.stop();
   cluster.deleteData();
   await cluster.start();
