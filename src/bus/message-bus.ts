@@ -13,7 +13,7 @@ import { DeadLetterBox } from "../dead-letters/dead-letter-box.js";
 import { Visits } from "../dead-letters/visits.js";
 import { LeaseKeeper } from "../deduplication/lease-keeper.js";
 import { EndpointDefinition } from "../endpoint/endpoint-definition.js";
-import { RunningEndpoint } from "../endpoint/running-endpoint.js";
+import type { RunningEndpoint } from "../endpoint/running-endpoint.js";
 import { TrolleybusError } from "../errors.js";
 import type { BusSettings } from "../options/bus-settings.js";
 import { LONGEST_TIME_MS, MAX_MESSAGE_BYTES, STOP_DEADLINE_MS } from "../options/defaults.js";
@@ -177,6 +177,9 @@ export class MessageBus implements Bus {
       await this.#open(planned);
       this.#assertGoingOn();
       const transport = await this.#connection.open();
+      // Half of the core is what runs an endpoint: a process that only publishes, or only imports the package, does without it.
+      const { RunningEndpoint } = await import("../endpoint/running-endpoint.js");
+      this.#assertGoingOn();
       const endpoints = planned.map(
         ({ plan, settings, definition }) => new RunningEndpoint(this.#context, plan, settings, definition.consumers),
       );
