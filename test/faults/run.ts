@@ -17,7 +17,8 @@ const EXIT = { holds: 0, fails: 1, usage: 2, unavailable: 3, controlFails: 4 } a
 
 const INTERRUPTS = ["SIGINT", "SIGTERM"] as const;
 
-process.exitCode = await main();
+// Not by running dry: after a run in which many children were killed Node 20 was seen to wait for ever for a handle that never closes.
+process.exit(await main());
 
 async function main(): Promise<number> {
   let options: RunOptions;
