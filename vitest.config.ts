@@ -13,7 +13,7 @@ export default defineConfig({
     // The sources, not dist/: tests never run against a stale build. (test/package.test.ts tests the build itself.)
     alias: [
       { find: /^trolleybus$/, replacement: path("src/index.ts") },
-      { find: /^trolleybus\/(memory|rabbitmq)$/, replacement: `${path("transports")}/$1/index.ts` },
+      { find: /^trolleybus\/(memory|rabbitmq|kafka|azure-service-bus)$/, replacement: `${path("transports")}/$1/index.ts` },
       { find: "trolleybus/testing/conformance", replacement: path("testing/conformance/index.ts") },
     ],
   },
@@ -54,11 +54,41 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          name: "kafka",
+          include: ["test/kafka/**/*.test.ts"],
+          globalSetup: ["test/support/global-setup-kafka.ts"],
+          fileParallelism: false,
+          sequence: { groupOrder: 2 },
+          testTimeout: 60_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "azure-service-bus",
+          include: ["test/azure-service-bus/**/*.test.ts"],
+          fileParallelism: false,
+          sequence: { groupOrder: 3 },
+          testTimeout: 60_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "service-bus-emulator",
+          include: ["packages/service-bus-emulator/test/**/*.test.ts"],
+          sequence: { groupOrder: 4 },
+          testTimeout: 30_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
           name: "package",
           include: ["test/package.test.ts"],
           globalSetup: ["test/support/global-setup.ts"],
           fileParallelism: false,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 5 },
           testTimeout: 180_000,
           hookTimeout: 180_000,
         },

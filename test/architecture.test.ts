@@ -23,7 +23,12 @@ const LONGER: Readonly<Record<string, string>> = {
 const CORE_PACKAGES = ["ulid"];
 
 /** The client that each adapter may import, and nothing else. */
-const CLIENTS: Readonly<Record<string, readonly string[]>> = { memory: [], rabbitmq: ["amqplib"] };
+const CLIENTS: Readonly<Record<string, readonly string[]>> = {
+  memory: [],
+  rabbitmq: ["amqplib"],
+  kafka: ["kafkajs"],
+  "azure-service-bus": ["@azure/service-bus"],
+};
 
 /** The files that every adapter has, so that who knows one finds the way in all. */
 const ADAPTER_FILES = ["connection.ts", "index.ts", "mapping.ts", "options.ts", "receiver.ts", "sender.ts", "topology.ts"];
