@@ -1,0 +1,138 @@
+import type { FailureHeaders, NativeProperties, OutgoingMessage } from "../../src/contracts/transport.js";
+import { formatDuration, parseDuration } from "../../src/util/duration.js";
+import type { HeaderValue, RecordContent } from "./driver.js";
+
+/** The names in the broker: those of the user with the prefix before them. */
+export class Names {
+  readonly #prefix: string;
+  readonly #topics: Readonly<Record<string, string>>;
+
+  /** @param topics the types that do not stand on a topic of their own name, with their topic */
+  constructor(prefix: string, topics: Readonly<Record<string, string>>) {
+    this.#prefix = prefix;
+    this.#topics = topics;
+  }
+
+  /** Where the events of a type are. */
+  topicOfType(messageType: string): string {
+    return this.#prefix + (Object.hasOwn(this.#topics, messageType) ? this.#topics[messageType] : messageType);
+  }
+
+  /** Where the commands to an endpoint are. */
+  topicOfEndpoint(endpoint: string): string {
+    return this.#prefix + endpoint;
+  }
+
+  retryTopic(endpoint: string, delayMs: number): string {
+    return `${this.#prefix}${endpoint}.retry.${formatDuration(delayMs)}`;
+  }
+
+  /** The delay of a retry topic of this endpoint; `undefined` for every other topic, also when it only looks like one. */
+  retryDelayOf(endpoint: string, topic: string): number | undefined {
+    const start = `${this.#prefix}${endpoint}.retry.`;
+    if (!topic.startsWith(start)) return undefined;
+    const ending = topic.slice(start.length);
+    return /^\d{1,12}(?:ms|s|m|h|d)$/.test(ending) ? parseDuration(ending) : undefined;
+  }
+
+  deadLetterTopic(endpoint: string): string {
+    return `${this.#prefix}${endpoint}.dead-letter`;
+  }
+
+  /** The consumer group of an endpoint. */
+  groupOf(endpoint: string): string {
+    return this.#prefix + endpoint;
+  }
+}
+
+/** A record on its way out; the sender chooses the partition. */
+export interface RecordToSend extends RecordContent {
+  readonly topic: string;
+  /** A command: when nobody has made its topic it is refused as `unroutable`. */
+  readonly mandatory: boolean;
+}
+
+const MESSAGE_ID = "message-id";
+const MESSAGE_TYPE = "message-type";
+const CONTENT_TYPE = "content-type";
+const CORRELATION_ID = "correlation-id";
+const OWN_HEADERS: readonly string[] = [MESSAGE_ID, MESSAGE_TYPE, CONTENT_TYPE, CORRELATION_ID];
+/** Before the name of a user's header that has the name of one of ours. */
+const ESCAPE = "tb-header-";
+
+export function recordOf(message: OutgoingMessage, names: Names): RecordToSend {
+  const { to, body, properties } = message;
+  const headers: Record<string, string> = {
+    [CONTENT_TYPE]: properties.contentType,
+    [MESSAGE_ID]: properties.messageId,
+    [MESSAGE_TYPE]: properties.messageType,
+    [CORRELATION_ID]: properties.correlationId,
+  };
+  for (const name in message.headers) {
+    headers[OWN_HEADERS.includes(name) ? ESCAPE + name : name] = message.headers[name] ?? "";
+  }
+  const isEvent = "event" in to;
+  return {
+    topic: isEvent ? names.topicOfType(to.event) : names.topicOfEndpoint(to.endpoint),
+    key: properties.partitionKey === undefined ? null : Buffer.from(properties.partitionKey),
+    value: bufferOf(body),
+    headers,
+    mandatory: !isEvent,
+  };
+}
+
+/** A copy of a record that was received, with key, value and headers as they came, and `failure` in place of that of an earlier time. */
+export function copyOf(record: RecordContent, topic: string, failure: FailureHeaders): RecordToSend {
+  return { topic, key: record.key, value: record.value, headers: { ...record.headers, ...failure }, mandatory: false };
+}
+
+/** The properties that were there, from whomever. */
+export function propertiesOf(record: RecordContent): Partial<NativeProperties> {
+  const { headers, key } = record;
+  const properties: { -readonly [K in keyof NativeProperties]?: NativeProperties[K] } = {};
+  if (headers[MESSAGE_ID] !== undefined) properties.messageId = textOfHeader(headers[MESSAGE_ID]);
+  if (headers[MESSAGE_TYPE] !== undefined) properties.messageType = textOfHeader(headers[MESSAGE_TYPE]);
+  if (headers[CONTENT_TYPE] !== undefined) properties.contentType = textOfHeader(headers[CONTENT_TYPE]);
+  if (headers[CORRELATION_ID] !== undefined) properties.correlationId = textOfHeader(headers[CORRELATION_ID]);
+  const partitionKey = key === null ? undefined : textIfUtf8(key);
+  if (partitionKey !== undefined) properties.partitionKey = partitionKey;
+  return properties;
+}
+
+const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({});
+
+/** The headers as text, without those that {@link propertiesOf} tells. Of several values under one name the last counts, as for the bus's own writers. */
+export function headersOf(record: RecordContent): Readonly<Record<string, string>> {
+  let headers: Record<string, string> | undefined;
+  for (const name of Object.keys(record.headers)) {
+    const value = record.headers[name];
+    if (value === undefined || name === "__proto__" || OWN_HEADERS.includes(name)) continue;
+    headers ??= {};
+    headers[name.startsWith(ESCAPE) ? name.slice(ESCAPE.length) : name] = textOfHeader(value);
+  }
+  return headers ?? NO_HEADERS;
+}
+
+const NOTHING = Buffer.alloc(0);
+
+/** The body that the core reads; a tombstone has an empty one. */
+export function bodyOf(record: RecordContent): Uint8Array {
+  return record.value ?? NOTHING;
+}
+
+function textOfHeader(value: HeaderValue): string {
+  if (typeof value === "string") return value;
+  if (Buffer.isBuffer(value)) return value.toString("utf8");
+  const last = value.at(-1);
+  return last === undefined ? "" : typeof last === "string" ? last : last.toString("utf8");
+}
+
+function textIfUtf8(bytes: Buffer): string | undefined {
+  const text = bytes.toString("utf8");
+  // Bytes that are no UTF-8 become U+FFFD, which then differs from what was there.
+  return text.includes("\uFFFD") && !Buffer.from(text).equals(bytes) ? undefined : text;
+}
+
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
