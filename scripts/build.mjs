@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Builds dist/ afresh; with --examples also examples/ into build/, against dist/ as a user of the package would.
+// Builds dist/ afresh, here and in the package of the emulator; with --examples also examples/ into build/, against dist/ as a user of the package would.
 import { spawnSync } from "node:child_process";
 import { rmSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -22,8 +22,10 @@ if ((option !== undefined && option !== "--examples") || others.length > 0) {
   process.exit(2);
 }
 
-rmSync(join(root, "dist"), { recursive: true, force: true });
+const emulator = join(root, "packages/service-bus-emulator");
+for (const folder of [root, emulator]) rmSync(join(folder, "dist"), { recursive: true, force: true });
 compile("tsconfig.build.json");
+compile(join(emulator, "tsconfig.json"));
 if (option === "--examples") {
   rmSync(join(root, "build"), { recursive: true, force: true });
   compile("examples/tsconfig.json");
