@@ -1,6 +1,7 @@
 import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { answersAmqp } from "./support/amqp-probe.mjs";
 import { Broker } from "./support/broker.mjs";
 import { canInstallPackages, installPackages } from "./support/debian.mjs";
 import { BrokerUnavailable } from "./support/errors.mjs";
@@ -50,6 +51,7 @@ export const rabbitmq4 = new Broker({
   title: "RabbitMQ 4",
   variable: "RABBITMQ4_URL",
   url: () => `amqp://guest:guest@127.0.0.1:${ports().amqp}`,
+  answers: answersAmqp,
   managementUrl: () => `http://guest:guest@127.0.0.1:${ports().management}`,
   installed: () => programs() !== undefined && process.getuid?.() === 0,
   canInstall: canInstallPackages,

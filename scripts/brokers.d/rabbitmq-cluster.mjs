@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { answersAmqp } from "./support/amqp-probe.mjs";
 import { Broker } from "./support/broker.mjs";
 import { canInstallPackages, installPackages } from "./support/debian.mjs";
 import { BrokerUnavailable } from "./support/errors.mjs";
@@ -133,6 +134,7 @@ export const rabbitmqCluster = new Broker({
   title: "RabbitMQ cluster of three",
   variable: "RABBITMQ_CLUSTER_URLS",
   url: () => Array.from({ length: SIZE }, (_, index) => `amqp://guest:guest@127.0.0.1:${firstPort() + index}`).join(","),
+  answers: answersAmqp,
   managementUrl: () => `http://guest:guest@127.0.0.1:${portsFor(firstPort()).management}`,
   installed: () => localPrograms() !== undefined,
   canInstall: canInstallPackages,

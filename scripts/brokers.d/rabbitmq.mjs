@@ -1,3 +1,4 @@
+import { answersAmqp } from "./support/amqp-probe.mjs";
 import { Broker } from "./support/broker.mjs";
 import { canInstallPackages, installPackages } from "./support/debian.mjs";
 import { BrokerUnavailable } from "./support/errors.mjs";
@@ -34,6 +35,7 @@ export const rabbitmq = new Broker({
   title: "RabbitMQ",
   variable: "RABBITMQ_URL",
   url: () => `amqp://guest:guest@127.0.0.1:${ports().amqp}`,
+  answers: answersAmqp,
   managementUrl: () => `http://guest:guest@127.0.0.1:${ports().management}`,
   installed: () => localPrograms() !== undefined,
   canInstall: canInstallPackages,

@@ -16,9 +16,20 @@ export interface RabbitmqUnderTest {
   readonly managementUrl?: string | undefined;
 }
 
+/** A Kafka that runs. */
+export interface KafkaUnderTest {
+  /** `kafka` or `kafka-3`, as `scripts/brokers` calls it. */
+  readonly name: string;
+  /** `host:port` of each broker of it. */
+  readonly brokers: readonly string[];
+  /** The same as a URL for the option `transport`. */
+  readonly url: string;
+}
+
 declare module "vitest" {
   interface ProvidedContext {
     rabbitmqBrokers: readonly TestBroker[];
+    kafkaBrokers: readonly TestBroker[];
   }
 }
 
@@ -27,11 +38,30 @@ declare module "vitest" {
  * which `npm test` repeats at its end; with `CI=true` the run has failed before it comes to this.
  */
 export function describeWithRabbitmq(title: string, tests: (broker: RabbitmqUnderTest) => void): void {
-  for (const broker of inject("rabbitmqBrokers")) {
+  describeWith(inject("rabbitmqBrokers"), title, ({ name, url, managementUrl }) =>
+    tests({ name, url: url ?? "amqp://missing.invalid", managementUrl }),
+  );
+}
+
+/** As `describeWithRabbitmq`, for Kafka (4.x, and 3.9). */
+export function describeWithKafka(title: string, tests: (broker: KafkaUnderTest) => void): void {
+  describeWith(inject("kafkaBrokers"), title, ({ name, url }) => {
+    const brokers = (url ?? "missing.invalid:9092").split(",").map((address) => address.trim().replace(/^kafka:\/\//, ""));
+    tests({ name, brokers, url: `kafka://${brokers.join(",")}` });
+  });
+}
+
+interface Collected {
+  readonly name: string;
+  readonly url?: string;
+  readonly managementUrl?: string | undefined;
+}
+
+function describeWith(brokers: readonly TestBroker[], title: string, tests: (broker: Collected) => void): void {
+  for (const broker of brokers) {
     if ("url" in broker) describe(`${title} [${broker.title}]`, () => tests(broker));
     // The tests are still collected, so that the report can count them; the URL leads nowhere, and nothing runs.
-    else
-      describe.skip(`${title} [${MISSING_BROKER}${broker.unavailable}]`, () => tests({ name: broker.name, url: "amqp://missing.invalid" }));
+    else describe.skip(`${title} [${MISSING_BROKER}${broker.unavailable}]`, () => tests({ name: broker.name }));
   }
 }
 

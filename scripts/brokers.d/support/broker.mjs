@@ -1,6 +1,5 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { answersAmqp } from "./amqp-probe.mjs";
 import { composeDown, composeUp, dockerAnswers } from "./docker.mjs";
 import { BrokerUnavailable } from "./errors.mjs";
 import { brokerDirectory, brokersDirectory } from "./paths.mjs";
@@ -23,6 +22,7 @@ import { waitUntil } from "./wait-until.mjs";
  * @property {string} title what a person calls it
  * @property {string} variable the environment variable with its URL (or URLs, with commas); one that answers there is used as it is
  * @property {() => string} url where it listens when it was started here
+ * @property {(url: string) => Promise<boolean>} answers whether a broker of this kind answers at one URL
  * @property {() => string} [managementUrl] its management page, when it was started here
  * @property {() => boolean} installed whether `server()` can start
  * @property {() => boolean} canInstall whether `install()` can work on this machine
@@ -67,10 +67,10 @@ export class Broker {
     const { url, managementUrl, docker, variable } = this.#definition;
     const own = { url: url(), ...(managementUrl ? { managementUrl: managementUrl() } : {}) };
     const given = process.env[variable];
-    if (given && given !== own.url && (await answerAll(given))) return { url: given, origin: "environment" };
+    if (given && given !== own.url && (await this.#answers(given))) return { url: given, origin: "environment" };
     if (this.installed && this.#definition.server().running()) return { ...own, origin: "local" };
-    if (docker && existsSync(this.#containerMark) && (await answerAll(own.url))) return { ...own, origin: "docker" };
-    if (given && (await answerAll(given))) return { url: given, origin: "environment" };
+    if (docker && existsSync(this.#containerMark) && (await this.#answers(own.url))) return { ...own, origin: "docker" };
+    if (given && (await this.#answers(given))) return { url: given, origin: "environment" };
     return undefined;
   }
 
@@ -133,7 +133,7 @@ export class Broker {
     } else {
       const alternatives = docker ? ", or a Docker engine with Compose" : "";
       throw new BrokerUnavailable(
-        `${this.title} is not here and cannot be started: it needs ${needs}${alternatives}, or ${this.variable} set to the URL of one that runs`,
+        `${this.title} is not here and cannot be started: it needs ${needs}${alternatives}, or ${this.variable} set to where one runs`,
       );
     }
     const started = await this.running();
@@ -145,7 +145,7 @@ export class Broker {
   async #startContainer({ service, variables }) {
     writeFileSync(this.#containerMark, "");
     await composeUp(service, variables());
-    await waitUntil(`${this.title} to answer`, () => answerAll(this.#definition.url()), { deadlineMs: 60_000 });
+    await waitUntil(`${this.title} to answer`, () => this.#answers(this.#definition.url()), { deadlineMs: 60_000 });
   }
 
   async #stop() {
@@ -155,6 +155,12 @@ export class Broker {
       await composeDown(this.#definition.docker.service);
       rmSync(this.#containerMark, { force: true });
     }
+  }
+
+  /** @param {string} urls one or more, with commas */
+  async #answers(urls) {
+    const answers = await Promise.all(urls.split(",").map((url) => this.#definition.answers(url.trim())));
+    return answers.every(Boolean);
   }
 
   /**
@@ -179,10 +185,4 @@ export class Broker {
   get #containerMark() {
     return join(brokerDirectory("locks"), `${this.name}.container`);
   }
-}
-
-/** @param {string} urls one or more, with commas */
-async function answerAll(urls) {
-  const answers = await Promise.all(urls.split(",").map((url) => answersAmqp(url.trim())));
-  return answers.every(Boolean);
 }

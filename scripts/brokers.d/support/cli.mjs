@@ -20,6 +20,7 @@ be done), else a container of compose.yaml, if a Docker engine answers. Everythi
   TROLLEYBUS_BROKERS_DIR    where data, logs and pid files are kept (now ${brokersDirectory()})
   TROLLEYBUS_RABBITMQ_PORT, TROLLEYBUS_RABBITMQ4_PORT, TROLLEYBUS_RABBITMQ_CLUSTER_PORT (the first of three)
   TROLLEYBUS_RABBITMQ_MANAGEMENT_PORT, TROLLEYBUS_RABBITMQ4_MANAGEMENT_PORT
+  TROLLEYBUS_KAFKA_PORT, TROLLEYBUS_KAFKA3_PORT, TROLLEYBUS_KAFKA_CLUSTER_PORT (the first of three)
 
 Exit codes: 0 done; 1 something went wrong; 2 a wrong command line; 3 a broker cannot be had on this machine.
 `;
