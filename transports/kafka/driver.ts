@@ -37,6 +37,8 @@ export interface DriverProducer {
   produce(records: readonly OutgoingRecord[]): Promise<void>;
   /** Waits for what is in flight. */
   disconnect(): Promise<void>;
+  /** Drops the connections, without ceremony: for a broker that no longer answers. */
+  cut(): void;
 }
 
 export interface PartitionMetadata {
@@ -66,16 +68,23 @@ export interface TopicSpec {
 export interface DriverAdmin {
   connect(): Promise<void>;
   disconnect(): Promise<void>;
+  /** Drops the connections, without ceremony: for a broker that no longer answers. */
+  cut(): void;
   /** The ids of the brokers that are up. */
   brokers(): Promise<readonly number[]>;
-  /** Those of `topics` that exist. A topic that is not there, or being made, is absent. */
-  metadata(topics: readonly string[]): Promise<ReadonlyMap<string, readonly PartitionMetadata[]>>;
+  /**
+   * The partitions of each topic, in their order, or why they are not known: "no-topic", "forbidden" (no right to see it), "unavailable" (a
+   * partition has no leader now). Rejects only when nothing can be said about any.
+   */
+  metadata(topics: readonly string[]): Promise<ReadonlyMap<string, readonly PartitionMetadata[] | DriverError>>;
   /** All topics that this client may see. */
   listTopics(): Promise<readonly string[]>;
   /** Makes a topic, without waiting for its leaders; `false`: it was there, as it is. */
   createTopic(spec: TopicSpec): Promise<boolean>;
-  /** The values in force of these settings. */
+  /** The values in force of these settings of a topic. */
   topicConfig(topic: string, names: readonly string[]): Promise<Readonly<Record<string, string>>>;
+  /** The same of a broker, by its id. */
+  brokerConfig(broker: number, names: readonly string[]): Promise<Readonly<Record<string, string>>>;
   /** Where each partition begins, ends, or is at a time (its end when nothing is that young). */
   offsets(topic: string, at: "earliest" | "latest" | { readonly time: number }): Promise<readonly PartitionOffset[]>;
   /** What the group has committed of all partitions of these topics, which must exist. */
