@@ -103,7 +103,16 @@ export async function rabbitmqRawLatency(prefix: string): Promise<Figures> {
 export async function removeAll(prefix: string): Promise<void> {
   const connection = await connect(url);
   const channel = await connection.createChannel();
-  const queues = ["bench", "bench.dead-letter", "bench.suspect", "bench.retry.10s", "bench.retry.1m", "bench.retry.10m", "bench-raw"];
+  const queues = [
+    "bench",
+    "bench.dead-letter",
+    "bench.suspect",
+    "bench.suspect.runs",
+    "bench.retry.10s",
+    "bench.retry.1m",
+    "bench.retry.10m",
+    "bench-raw",
+  ];
   for (const queue of queues) await channel.deleteQueue(prefix + queue);
   for (const exchange of [OrderPlaced.messageType, "bench-raw-exchange"]) await channel.deleteExchange(prefix + exchange);
   await connection.close();

@@ -4,14 +4,9 @@ import { describeWithRabbitmq } from "../support/brokers.js";
 import { eventually } from "./support/eventually.js";
 import { Bench, type Inbox, message, type Port, textOf } from "./support/port.js";
 
-/**
- * What the death of a process looks like from the broker: its channel goes with all that it held, and whatever the process knew is
- * gone with it. Here a new transport, which knows nothing, follows on one that closes while it holds.
- */
 async function dieHolding(port: Port, inbox: Inbox, count: number): Promise<readonly Delivery[]> {
   const held = await inbox.reach(count);
-  await inbox.close();
-  await port.close();
+  await port.die();
   return held;
 }
 
@@ -22,7 +17,7 @@ describeWithRabbitmq("suspects", ({ url }) => {
     await (await bench.port()).transport.provision({ events: [], endpoints: [plan] }, "create");
     await (await bench.port()).send(message({ endpoint: "shipping" }, "poison"));
     for (let death = 0; death < 3; death++) {
-      const port = await bench.port();
+      const port = await bench.mortalPort();
       const [delivery] = await dieHolding(port, await port.receive(plan), 1);
       expect(delivery?.suspicion).toBe("none");
     }
@@ -53,7 +48,7 @@ describeWithRabbitmq("suspects", ({ url }) => {
     const crashed: Delivery[] = [];
     while (crashed.length === 0) {
       expect(deaths).toBeLessThan(20);
-      const port = await bench.port();
+      const port = await bench.mortalPort();
       const inbox = await port.receive(plan, 32);
       let isDead = false;
       // Nobody is done before the poison strikes: the worst case for its neighbours.
@@ -78,8 +73,7 @@ describeWithRabbitmq("suspects", ({ url }) => {
         await inbox.close();
       } else {
         deaths++;
-        await inbox.close();
-        await port.close();
+        await port.die();
       }
     }
 
@@ -99,7 +93,7 @@ describeWithRabbitmq("suspects", ({ url }) => {
     await port.transport.provision({ events: [], endpoints: plans }, "create");
     await port.send(message({ endpoint: "returns" }, "in its place"));
     for (let death = 0; death < 3; death++) {
-      const mortal = await bench.port();
+      const mortal = await bench.mortalPort();
       await dieHolding(mortal, await mortal.receive(plans[2]), 1);
     }
     const channel = await bench.channel();
@@ -174,7 +168,7 @@ describeWithRabbitmq("suspects", ({ url }) => {
     let processes = 0;
     for (; handled.length < 5; processes++) {
       expect(processes).toBeLessThan(20);
-      const port = await bench.port();
+      const port = await bench.mortalPort();
       const inbox = await port.receive(plan, 10);
       let isDead = false;
       // One key, so one after the other; each run takes a while, so that all six are held when the poison strikes.
@@ -193,8 +187,8 @@ describeWithRabbitmq("suspects", ({ url }) => {
         }
         return isDead || handled.length === 5;
       });
-      await inbox.close();
-      await port.close();
+      if (isDead) await port.die();
+      else await inbox.close();
     }
 
     expect(handled).toEqual(["a", "b", "c", "d", "e"]);
@@ -202,7 +196,103 @@ describeWithRabbitmq("suspects", ({ url }) => {
     expect(processes).toBe(14);
     expect(await bench.ready("billing.dead-letter")).toBe(1);
     expect(await bench.ready("billing")).toBe(0);
-    await bench.isEmpty("billing.suspect");
+    await bench.isEmpty("billing.suspect.runs");
+  });
+
+  test.each(["none", "key"] as const)(
+    'with order "%s" losses of the connection that eleven processes live through make no other say that a message crashed',
+    { timeout: 120_000 },
+    async (order) => {
+      const bench = new Bench(url);
+      const plan = bench.plan("shipping", { order });
+      const first = await bench.port();
+      await first.transport.provision({ events: [], endpoints: [plan] }, "create");
+      await first.send(message({ endpoint: "shipping" }, "innocent"));
+      for (let death = 0; death < 3; death++) {
+        const mortal = await bench.mortalPort();
+        await dieHolding(mortal, await mortal.receive(plan), 1);
+      }
+      for (let loss = 1; loss <= 11; loss++) {
+        const unlucky = await (await bench.port()).receive(plan);
+        const deliveries = await unlucky.reach(1);
+        expect(deliveries.at(-1)?.suspicion).toBe("careful");
+        await closeChannelOf(unlucky);
+        // It lives, and says so.
+        await unlucky.close();
+        await bench.isEmpty("shipping.suspect.runs");
+      }
+
+      const other = await (await bench.port()).receive(plan);
+
+      const [suspect] = await other.reach(1);
+      expect(suspect?.suspicion).toBe("careful");
+      expect(suspect?.complete()).toBe("settled");
+      await bench.isEmpty("shipping.suspect.runs");
+      await other.close();
+      await bench.isEmpty("shipping");
+      await bench.isEmpty("shipping.suspect");
+    },
+  );
+
+  test("a suspect that is given back by eleven processes that stop is not said to have crashed", { timeout: 60_000 }, async () => {
+    const bench = new Bench(url);
+    const plan = bench.plan("shipping");
+    const first = await bench.port();
+    await first.transport.provision({ events: [], endpoints: [plan] }, "create");
+    const channel = await bench.channel();
+    channel.sendToQueue(`${bench.namePrefix}shipping.suspect`, Buffer.from("slow"), { persistent: true, messageId: "slow" });
+    await eventually("it to be stored", async () => (await bench.ready("shipping.suspect")) === 1);
+
+    for (let instance = 1; instance <= 12; instance++) {
+      const port = await bench.port();
+      const inbox = await port.receive(plan);
+      const [suspect] = await inbox.reach(1);
+      expect(suspect?.suspicion).toBe("careful");
+      await inbox.receiver?.stop();
+      if (instance % 2 === 0) await suspect?.release();
+      await inbox.close();
+      await port.close();
+    }
+  });
+
+  test("what stands among the suspects of an endpoint that has become ordered is put back, and nothing of it is lost", async () => {
+    const bench = new Bench(url);
+    const plan = bench.plan("shipping", { order: "key" });
+    const port = await bench.port();
+    await port.transport.provision({ events: [], endpoints: [plan] }, "create");
+    const channel = await bench.channel();
+    for (const text of ["a", "b", "c"])
+      channel.sendToQueue(`${bench.namePrefix}shipping.suspect`, Buffer.from(text), { persistent: true, messageId: text });
+    await eventually("all to be stored", async () => (await bench.ready("shipping.suspect")) === 3);
+
+    const inbox = await port.receive(plan);
+
+    await inbox.reach(3);
+    expect(inbox.texts).toEqual(["a", "b", "c"]);
+    expect(inbox.deliveries.map(({ properties }) => properties.messageId)).toEqual(["a", "b", "c"]);
+    for (const delivery of inbox.deliveries) delivery.complete();
+    await inbox.close();
+    expect(await bench.ready("shipping.suspect")).toBe(0);
+  });
+
+  test("only notes of runs alone are ever taken out of the queue of the notes", { timeout: 60_000 }, async () => {
+    const bench = new Bench(url);
+    const plan = bench.plan("shipping", { order: "key" });
+    const first = await bench.port();
+    await first.transport.provision({ events: [], endpoints: [plan] }, "create");
+    const channel = await bench.channel();
+    channel.sendToQueue(`${bench.namePrefix}shipping.suspect.runs`, Buffer.from('{"id":1}'), { persistent: true });
+    await first.send(message({ endpoint: "shipping" }, "innocent"));
+    for (let death = 0; death < 3; death++) {
+      const mortal = await bench.mortalPort();
+      await dieHolding(mortal, await mortal.receive(plan), 1);
+    }
+
+    const inbox = await first.receive(plan);
+    (await inbox.reach(1))[0]?.complete();
+    await inbox.close();
+
+    await eventually("what is no note to be back", async () => (await bench.ready("shipping.suspect.runs")) === 1);
   });
 });
 

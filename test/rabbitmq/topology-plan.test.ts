@@ -20,7 +20,7 @@ const atLeastOnceTo = (queue: string): object => ({
 });
 
 describe("the plan of the topology", () => {
-  test("an endpoint is four kinds of quorum queues, what is dead-lettered to coming before what dead-letters", () => {
+  test("an endpoint is five kinds of quorum queues, what is dead-lettered to coming before what dead-letters", () => {
     const { queues } = topologyOf({ events: [], endpoints: [endpoint({ retryDelaysMs: [10_000, 60_000] })] }, new Names(""));
 
     expect(queues).toEqual([
@@ -29,6 +29,7 @@ describe("the plan of the topology", () => {
         name: "shipping.suspect",
         arguments: { "x-queue-type": "quorum", "x-delivery-limit": 2_147_483_647, ...atLeastOnceTo("shipping.dead-letter") },
       },
+      { name: "shipping.suspect.runs", arguments: { "x-queue-type": "quorum", "x-delivery-limit": 2_147_483_647 } },
       { name: "shipping.retry.10s", arguments: { "x-queue-type": "quorum", "x-message-ttl": 10_000, ...atLeastOnceTo("shipping") } },
       { name: "shipping.retry.1m", arguments: { "x-queue-type": "quorum", "x-message-ttl": 60_000, ...atLeastOnceTo("shipping") } },
       { name: "shipping", arguments: { "x-queue-type": "quorum", "x-delivery-limit": 50, ...atLeastOnceTo("shipping.dead-letter") } },
@@ -44,7 +45,7 @@ describe("the plan of the topology", () => {
   test("an ordered endpoint has one active consumer and no wait queues", () => {
     const { queues } = topologyOf({ events: [], endpoints: [endpoint({ order: "key", retryDelaysMs: [10_000] })] }, new Names(""));
 
-    expect(queues.map(({ name }) => name)).toEqual(["shipping.dead-letter", "shipping.suspect", "shipping"]);
+    expect(queues.map(({ name }) => name)).toEqual(["shipping.dead-letter", "shipping.suspect", "shipping.suspect.runs", "shipping"]);
     expect(queues.at(-1)?.arguments).toHaveProperty("x-single-active-consumer", true);
   });
 

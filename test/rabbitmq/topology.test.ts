@@ -110,7 +110,14 @@ describeWithRabbitmq("topology", ({ url, managementUrl }) => {
     for (let time = 0; time < 2; time++) {
       const error = await errorOf(port.transport.provision({ events: [], endpoints: [plan] }, "verify"));
       expect(error.code).toBe("topology");
-      for (const name of ["test.thing", "shipping", "shipping.dead-letter", "shipping.suspect", "shipping.retry.1s"]) {
+      for (const name of [
+        "test.thing",
+        "shipping",
+        "shipping.dead-letter",
+        "shipping.suspect",
+        "shipping.suspect.runs",
+        "shipping.retry.1s",
+      ]) {
         expect(error.message).toContain(`"${bench.namePrefix}${name}" is not there`);
       }
     }

@@ -10,7 +10,13 @@ export function deleteRabbitmqTopology(url: string): (left: LeftBehind) => Promi
   return async ({ namePrefix, endpoints, messageTypes, retryDelays }) => {
     const connection = await connect(url);
     const channel = await connection.createChannel();
-    const suffixes = ["", ".dead-letter", ".suspect", ...retryDelays.map((delay) => `.retry.${formatDuration(parseDuration(delay) ?? 0)}`)];
+    const suffixes = [
+      "",
+      ".dead-letter",
+      ".suspect",
+      ".suspect.runs",
+      ...retryDelays.map((delay) => `.retry.${formatDuration(parseDuration(delay) ?? 0)}`),
+    ];
     await Promise.all([
       ...endpoints.flatMap((endpoint) => suffixes.map((suffix) => channel.deleteQueue(namePrefix + endpoint + suffix))),
       ...messageTypes.map((type) => channel.deleteExchange(namePrefix + type)),

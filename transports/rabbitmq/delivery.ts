@@ -30,6 +30,7 @@ export class RabbitMqDelivery implements Delivery, HeldDelivery {
   readonly #home: DeliveryHome;
   #state: State = "open";
   #isLost = false;
+  #isAnswered = false;
   #loss: AbortController | undefined;
   #properties: Partial<NativeProperties> | undefined;
   #headers: Readonly<Record<string, string>> | undefined;
@@ -74,6 +75,11 @@ export class RabbitMqDelivery implements Delivery, HeldDelivery {
 
   get isLost(): boolean {
     return this.#isLost;
+  }
+
+  /** Answered to the broker: completed, or replaced by a copy. Neither lost nor released. */
+  get isAnswered(): boolean {
+    return this.#isAnswered;
   }
 
   complete(): "settled" | "lost" {
@@ -138,6 +144,7 @@ export class RabbitMqDelivery implements Delivery, HeldDelivery {
   #end(reject = false): "settled" | "lost" {
     this.#state = "settled";
     if (this.#isLost) return "lost";
+    this.#isAnswered = true;
     if (reject) this.held.reject(this.tag);
     else this.held.settle(this.tag);
     this.#home.settled(this);

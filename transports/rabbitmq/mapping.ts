@@ -27,6 +27,11 @@ export class Names {
     return `${this.#prefix}${endpoint}.suspect`;
   }
 
+  /** Holds a note for each suspect that has begun to run alone. */
+  runsQueue(endpoint: string): string {
+    return `${this.#prefix}${endpoint}.suspect.runs`;
+  }
+
   deadLetterQueue(endpoint: string): string {
     return `${this.#prefix}${endpoint}.dead-letter`;
   }

@@ -2,7 +2,7 @@ import type { Logger } from "../../src/contracts/logger.js";
 import type { DeliverySink } from "../../src/contracts/transport.js";
 import { backoffWithHalfJitter } from "../../src/util/backoff.js";
 import { delay } from "../../src/util/delay.js";
-import type { AloneNotes } from "./alone-notes.js";
+import type { AloneRun, AloneRuns } from "./alone-runs.js";
 import type { RabbitMqDelivery } from "./delivery.js";
 import { textOf } from "./errors.js";
 import { suspectTurn } from "./suspect-turn.js";
@@ -19,20 +19,19 @@ const TURN_TIMEOUT_MS = 60_000;
  */
 export class OrderedIntake {
   readonly #sink: DeliverySink;
-  readonly #notes: AloneNotes;
+  readonly #runs: AloneRuns;
   readonly #logger: Logger;
-  readonly #waiting: { readonly delivery: RabbitMqDelivery; readonly isSuspect: boolean }[] = [];
+  #waiting: { readonly delivery: RabbitMqDelivery; readonly isSuspect: boolean }[] = [];
   /** Handed to the core and not settled. */
   readonly #taken = new Set<RabbitMqDelivery>();
-  /** Runs alone that were cut off by a lost channel while this process lived on: nobody's crash. */
-  readonly #survived = new Map<string, number>();
   #isHandingOut = false;
+  #handingOut: Promise<void> | undefined;
   #isHeldUp = false;
   #waiters: (() => void)[] = [];
 
-  constructor(sink: DeliverySink, notes: AloneNotes, logger: Logger) {
+  constructor(sink: DeliverySink, runs: AloneRuns, logger: Logger) {
     this.#sink = sink;
-    this.#notes = notes;
+    this.#runs = runs;
     this.#logger = logger;
   }
 
@@ -42,7 +41,7 @@ export class OrderedIntake {
     if (!isSuspect && this.#waiting.length === 0 && !this.#isHandingOut && !this.#isHeldUp) this.#hand(delivery);
     else {
       this.#waiting.push({ delivery, isSuspect });
-      if (!this.#isHandingOut) void this.#handOut();
+      this.#handOut();
     }
   }
 
@@ -54,7 +53,7 @@ export class OrderedIntake {
   /** After {@link holdUp}. */
   goOn(): void {
     this.#isHeldUp = false;
-    if (!this.#isHandingOut) void this.#handOut();
+    this.#handOut();
   }
 
   /** A delivery was settled, or given back by the core, which is stopping: no crash, whatever the message did before. */
@@ -63,10 +62,10 @@ export class OrderedIntake {
     this.#progress();
   }
 
-  /** The channel is gone, and everything with it. */
-  lost(): void {
-    this.#waiting.length = 0;
-    this.#taken.clear();
+  /** A channel is gone, and its deliveries with it. */
+  lost(deliveries: readonly RabbitMqDelivery[]): void {
+    for (const delivery of deliveries) this.#taken.delete(delivery);
+    this.#waiting = this.#waiting.filter(({ delivery }) => !delivery.isLost);
     this.#progress();
   }
 
@@ -80,9 +79,19 @@ export class OrderedIntake {
     this.#sink.deliver(delivery);
   }
 
-  /** Never rejects. */
-  async #handOut(): Promise<void> {
+  /** Resolves when nothing is being handed out, nor run alone. */
+  async whenIdle(): Promise<void> {
+    while (this.#isHandingOut) await this.#handingOut;
+  }
+
+  #handOut(): void {
+    if (this.#isHandingOut) return;
     this.#isHandingOut = true;
+    this.#handingOut = this.#handOutAll();
+  }
+
+  /** Never rejects. */
+  async #handOutAll(): Promise<void> {
     while (!this.#isHeldUp) {
       const next = this.#waiting.shift();
       if (!next) break;
@@ -104,34 +113,21 @@ export class OrderedIntake {
   }
 
   async #runInTurn(delivery: RabbitMqDelivery): Promise<void> {
-    const id = identityOf(delivery.message);
-    const starts = await this.#noteStart(delivery, id);
-    if (delivery.isLost || starts === undefined) return;
-    if (this.#isHeldUp) {
-      this.#waiting.unshift({ delivery, isSuspect: true });
-      await this.#forgetStart();
-      return;
+    const run = await this.#noteRun(delivery);
+    if (!run) return;
+    if (this.#isHeldUp && !delivery.isLost) this.#waiting.unshift({ delivery, isSuspect: true });
+    else if (!delivery.isLost) {
+      delivery.suspicion = run.unfinished >= CRASHED_AFTER ? "crashed" : "careful";
+      this.#hand(delivery);
+      await this.whenNothingTaken();
     }
-    delivery.suspicion = starts >= CRASHED_AFTER ? "crashed" : "careful";
-    this.#hand(delivery);
-    await this.whenNothingTaken();
-    if (delivery.isLost) {
-      this.#survived.set(id, (this.#survived.get(id) ?? 0) + 1);
-      return;
-    }
-    this.#survived.delete(id);
-    await this.#forgetStart();
+    await (delivery.isAnswered ? this.#runs.settled(run) : this.#runs.survived(run));
   }
 
-  async #forgetStart(): Promise<void> {
-    const stays = (error: unknown): void => this.#logger.debug(`A note of a message that ran alone stays for now: ${textOf(error)}`);
-    await this.#notes.end().catch(stays);
-  }
-
-  async #noteStart(delivery: RabbitMqDelivery, id: string): Promise<number | undefined> {
+  async #noteRun(delivery: RabbitMqDelivery): Promise<AloneRun | undefined> {
     for (let attempt = 0; !delivery.isLost; attempt++) {
       try {
-        return Math.max(0, (await this.#notes.begin(id)) - (this.#survived.get(id) ?? 0));
+        return await this.#runs.begin(identityOf(delivery.message));
       } catch (error) {
         this.#logger.warn(`A message at "${delivery.source}" waits, since it cannot be noted that it runs alone: ${textOf(error)}`);
         await delay(backoffWithHalfJitter(attempt, FIRST_WAIT_MS, LONGEST_WAIT_MS), delivery.lost);

@@ -17,16 +17,19 @@ export class QueueHome implements DeliveryHome {
   readonly #logger: Logger;
   readonly #endpoint: EndpointPlan;
   readonly #copies: CopyStore;
-  readonly #counts: DeliveryCounts;
+  readonly #counts: DeliveryCounts | undefined;
   readonly #ordered: OrderedIntake | undefined;
 
-  /** @param ordered where the endpoint is ordered: what is released then goes back when the channel closes, so that nothing is overtaken */
+  /**
+   * @param counts where RabbitMQ's count of deliveries is looked at
+   * @param ordered where the endpoint is ordered: what is released then goes back when the channel closes, so that nothing is overtaken
+   */
   constructor(
     source: string,
     { names, logger }: ReceiverEnvironment,
     endpoint: EndpointPlan,
     copies: CopyStore,
-    counts: DeliveryCounts,
+    counts: DeliveryCounts | undefined,
     ordered: OrderedIntake | undefined,
   ) {
     this.source = source;
@@ -61,12 +64,12 @@ export class QueueHome implements DeliveryHome {
       this.#ordered.settled(delivery);
       return;
     }
-    this.#counts.survived(delivery.message);
+    this.#counts?.survived(delivery.message);
     delivery.held.giveBack(delivery.tag);
   }
 
   settled(delivery: RabbitMqDelivery): void {
-    this.#counts.forget(delivery.message);
+    this.#counts?.forget(delivery.message);
     this.#ordered?.settled(delivery);
   }
 

@@ -1,11 +1,12 @@
 import type { ConsumeMessage } from "amqplib";
 import type { DeliverySink, EndpointPlan, Receiver } from "../../src/contracts/transport.js";
-import { AloneNotes } from "./alone-notes.js";
+import { AloneRuns } from "./alone-runs.js";
 import { ConsumerChannel } from "./consumer-channel.js";
 import { CopyStore } from "./copy-store.js";
 import { RabbitMqDelivery } from "./delivery.js";
 import type { HeldDeliveries } from "./held-deliveries.js";
 import { HoldLimit } from "./hold-limit.js";
+import { putBackMisplacedSuspects } from "./misplaced-suspects.js";
 import { OrderedIntake } from "./ordered-intake.js";
 import { QueueHome } from "./queue-home.js";
 import type { ReceiverEnvironment } from "./receiver-environment.js";
@@ -27,6 +28,7 @@ export class EndpointReceiver implements Receiver {
   readonly #sink: DeliverySink;
   readonly #consumer: ConsumerChannel;
   readonly #counts = new DeliveryCounts();
+  readonly #copies: CopyStore;
   readonly #home: QueueHome;
   readonly #holdLimit: HoldLimit;
   /** With `order: "key"`: suspects stay in their place. */
@@ -42,11 +44,13 @@ export class EndpointReceiver implements Receiver {
     const { connection, names, logger, keeper, sender } = environment;
     const queue = names.queue(endpoint.name);
     const suspectQueue = names.suspectQueue(endpoint.name);
+    const runs = new AloneRuns(environment, endpoint.name);
     const copies = new CopyStore(sender, keeper, endpoint.name);
     const repair = (): Promise<boolean> => keeper.repairEndpoint(endpoint.name);
     this.#environment = environment;
     this.#endpoint = endpoint;
     this.#sink = sink;
+    this.#copies = copies;
     this.#consumer = new ConsumerChannel(
       connection,
       queue,
@@ -62,19 +66,19 @@ export class EndpointReceiver implements Receiver {
     );
     this.#holdLimit = new HoldLimit(environment.maxHoldMs * GIVE_BACK_AT, () => void this.#giveAllBack());
     if (endpoint.order === "key") {
-      this.#ordered = new OrderedIntake(sink, new AloneNotes(environment, suspectQueue), logger);
+      this.#ordered = new OrderedIntake(sink, runs, logger);
       this.#home = new QueueHome(queue, environment, endpoint, copies, this.#counts, this.#ordered);
     } else {
       this.#home = new QueueHome(queue, environment, endpoint, copies, this.#counts, undefined);
-      const counts = new DeliveryCounts();
-      const home = new QueueHome(suspectQueue, environment, endpoint, copies, counts, undefined);
-      const reader = new SuspectReader(environment, home, counts, this.#consumer, sink, repair);
+      const home = new QueueHome(suspectQueue, environment, endpoint, copies, undefined, undefined);
+      const reader = new SuspectReader(environment, home, runs, this.#consumer, sink, repair);
       this.#suspects = { reader, mover: new SuspectMover(copies, suspectQueue, () => reader.look(), logger) };
     }
   }
 
   /** @throws RabbitMqError "topology" when the queue is not there, or may not be read */
   async start(): Promise<void> {
+    if (this.#ordered) await putBackMisplacedSuspects(this.#environment, this.#endpoint.name, this.#copies);
     const reader = this.#suspects?.reader;
     const areSuspectsWaiting = (await reader?.areWaiting()) ?? false;
     if (areSuspectsWaiting) await this.#consumer.pause();
@@ -95,6 +99,7 @@ export class EndpointReceiver implements Receiver {
     this.#holdLimit.stop();
     clearInterval(this.#lagTimer);
     await Promise.all([this.#consumer.close(deadline), this.#suspects?.reader.close(deadline)]);
+    if (this.#ordered) await settledBy(deadline, this.#ordered.whenIdle());
   }
 
   async #stop(): Promise<void> {
@@ -121,7 +126,7 @@ export class EndpointReceiver implements Receiver {
 
   #lost(deliveries: readonly RabbitMqDelivery[]): void {
     for (const { message } of deliveries) this.#counts.survived(message);
-    this.#ordered?.lost();
+    this.#ordered?.lost(deliveries);
   }
 
   /** Before the broker closes the channel over a delivery that is held too long: no more is taken, what runs may end, the rest goes back. */

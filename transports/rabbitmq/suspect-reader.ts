@@ -2,6 +2,7 @@ import type { Channel } from "amqplib";
 import type { DeliverySink } from "../../src/contracts/transport.js";
 import { backoffWithHalfJitter } from "../../src/util/backoff.js";
 import { delay } from "../../src/util/delay.js";
+import type { AloneRun, AloneRuns } from "./alone-runs.js";
 import { closeChannel } from "./close-channel.js";
 import type { ConsumerChannel } from "./consumer-channel.js";
 import { type DeliveryHome, RabbitMqDelivery } from "./delivery.js";
@@ -9,7 +10,7 @@ import { serverAnswer, textOf, unavailable } from "./errors.js";
 import { HeldDeliveries } from "./held-deliveries.js";
 import type { ReceiverEnvironment } from "./receiver-environment.js";
 import { suspectTurn } from "./suspect-turn.js";
-import { CRASHED_AFTER, type DeliveryCounts } from "./suspicion.js";
+import { CRASHED_AFTER, identityOf } from "./suspicion.js";
 import { answered, settledBy } from "./time-limit.js";
 
 /** How often the queue is looked at. Nothing in it is urgent, and looking takes nothing out. */
@@ -34,7 +35,7 @@ export class SuspectReader {
   readonly #environment: ReceiverEnvironment;
   readonly #queue: string;
   readonly #home: DeliveryHome;
-  readonly #counts: DeliveryCounts;
+  readonly #runs: AloneRuns;
   readonly #main: ConsumerChannel;
   readonly #sink: DeliverySink;
   readonly #repair: () => Promise<boolean>;
@@ -47,7 +48,7 @@ export class SuspectReader {
   constructor(
     environment: ReceiverEnvironment,
     home: DeliveryHome,
-    counts: DeliveryCounts,
+    runs: AloneRuns,
     main: ConsumerChannel,
     sink: DeliverySink,
     repair: () => Promise<boolean>,
@@ -55,7 +56,7 @@ export class SuspectReader {
     this.#environment = environment;
     this.#queue = home.source;
     this.#home = home;
-    this.#counts = counts;
+    this.#runs = runs;
     this.#main = main;
     this.#sink = sink;
     this.#repair = repair;
@@ -139,18 +140,30 @@ export class SuspectReader {
       const session = await this.#opened();
       const message = await answered(session.channel.get(this.#queue));
       if (!message) return;
-      const isCrashed = this.#counts.unexplained(message) >= CRASHED_AFTER;
-      const delivery = new RabbitMqDelivery(message, session.held, this.#home, isCrashed ? "crashed" : "careful");
-      if (this.#stopping.signal.aborted) {
-        await delivery.release();
-        return;
-      }
-      this.#sink.deliver(delivery);
-      await session.held.whenEmpty();
-      if (delivery.isLost) throw unavailable("the channel was lost while a suspect was held");
-      session.held.flush();
+      await this.#runAlone(new RabbitMqDelivery(message, session.held, this.#home, "careful"));
       this.#interruptions = 0;
     }
+  }
+
+  /** @throws what may pass; the message is then on its way back */
+  async #runAlone(delivery: RabbitMqDelivery): Promise<void> {
+    const { held } = delivery;
+    let run: AloneRun;
+    try {
+      run = await this.#runs.begin(identityOf(delivery.message));
+    } catch (error) {
+      await delivery.release();
+      throw error;
+    }
+    if (this.#stopping.signal.aborted) await delivery.release();
+    else if (!delivery.isLost) {
+      if (run.unfinished >= CRASHED_AFTER) delivery.suspicion = "crashed";
+      this.#sink.deliver(delivery);
+      await held.whenEmpty();
+      held.flush();
+    }
+    await (delivery.isAnswered ? this.#runs.settled(run) : this.#runs.survived(run));
+    if (delivery.isLost) throw unavailable("the channel was lost while a suspect was held");
   }
 
   async #look(): Promise<number> {
@@ -172,9 +185,7 @@ export class SuspectReader {
     const held = new HeldDeliveries<RabbitMqDelivery>(channel);
     // Without this listener a channel that the server closes would take the connection with it.
     channel.on("error", (error) => this.#environment.logger.debug(`The channel for suspects was closed: ${textOf(error)}`));
-    channel.once("close", () => {
-      for (const { message } of held.lose()) this.#counts.survived(message);
-    });
+    channel.once("close", () => held.lose());
     this.#session = { channel, held };
     return this.#session;
   }

@@ -59,6 +59,7 @@ function queuesOf(endpoint: EndpointPlan, names: Names): readonly QueueSpec[] {
       name: names.suspectQueue(name),
       arguments: { "x-queue-type": "quorum", "x-delivery-limit": NO_DELIVERY_LIMIT, ...deadLetteringTo(deadLetterQueue) },
     },
+    { name: names.runsQueue(name), arguments: { "x-queue-type": "quorum", "x-delivery-limit": NO_DELIVERY_LIMIT } },
     // The delays of an ordered endpoint are waited for in the process, so that a message never leaves its place.
     ...(order === "key" ? [] : retryDelaysMs).map((delayMs) => ({
       name: names.retryQueue(name, delayMs),

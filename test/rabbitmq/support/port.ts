@@ -11,6 +11,7 @@ import type {
   TransportHost,
 } from "../../../src/contracts/transport.js";
 import { type RabbitMqOptions, rabbitmq } from "../../../transports/rabbitmq/index.js";
+import { TcpProxy } from "../../support/tcp-proxy.js";
 import { eventually } from "./eventually.js";
 
 export interface Status {
@@ -25,11 +26,31 @@ export class Port {
   readonly statuses: Status[] = [];
   readonly log: string[] = [];
   readonly namePrefix: string;
+  readonly #proxy: TcpProxy | undefined;
   #isClosed = false;
 
-  constructor(options: RabbitMqOptions, namePrefix: string) {
+  constructor(options: RabbitMqOptions, namePrefix: string, proxy?: TcpProxy) {
     this.transport = rabbitmq(options);
     this.namePrefix = namePrefix;
+    this.#proxy = proxy;
+  }
+
+  /** Takes its connections away, for a while. Only of {@link Bench.mortalPort}. */
+  async loseConnections(): Promise<void> {
+    await this.#proxy?.apply({ type: "down" });
+    await this.#proxy?.heal();
+  }
+
+  /**
+   * What the death of a process looks like from the broker: its connections are gone in the middle of whatever it did, it says nothing more, and what
+   * it knew is gone with it. Only of {@link Bench.mortalPort}.
+   */
+  async die(): Promise<void> {
+    if (!this.#proxy) throw new Error("this port is not mortal");
+    this.#isClosed = true;
+    await this.#proxy.apply({ type: "down" });
+    await this.transport.close(performance.now());
+    await this.#proxy.close();
   }
 
   async open(signal: AbortSignal = AbortSignal.timeout(20_000)): Promise<this> {
@@ -65,6 +86,7 @@ export class Port {
     if (this.#isClosed) return;
     this.#isClosed = true;
     await this.transport.close(performance.now() + 5_000);
+    await this.#proxy?.close();
   }
 }
 
@@ -147,6 +169,17 @@ export class Bench {
     return this.newPort(options).open();
   }
 
+  /** A port that can {@link Port.die}. */
+  async mortalPort(): Promise<Port> {
+    const url = new URL(this.url);
+    const proxy = await TcpProxy.listen({ targetHost: url.hostname, targetPort: Number(url.port || 5672) });
+    url.hostname = "127.0.0.1";
+    url.port = String(proxy.port);
+    const port = new Port({ url: url.href }, this.namePrefix, proxy);
+    this.#ports.push(port);
+    return port.open();
+  }
+
   newPort(options: Partial<RabbitMqOptions> = {}): Port {
     const port = new Port({ url: this.url, ...options }, this.namePrefix);
     this.#ports.push(port);
@@ -156,7 +189,8 @@ export class Bench {
   plan(name: string, more: Partial<EndpointPlan> = {}): EndpointPlan {
     const plan: EndpointPlan = { name, subscribed: [], unsubscribed: [], retryDelaysMs: [], order: "none", ...more };
     const queue = this.namePrefix + name;
-    for (const ending of ["", ".dead-letter", ".suspect", ".retry.100ms", ".retry.1s", ".retry.10s"]) this.#names.add(queue + ending);
+    for (const ending of ["", ".dead-letter", ".suspect", ".suspect.runs", ".retry.100ms", ".retry.1s", ".retry.10s"])
+      this.#names.add(queue + ending);
     for (const type of [...plan.subscribed, ...plan.unsubscribed]) this.#types.add(this.namePrefix + type);
     return plan;
   }
