@@ -57,6 +57,8 @@ const MESSAGE_TYPE = "message-type";
 const CONTENT_TYPE = "content-type";
 const CORRELATION_ID = "correlation-id";
 const OWN_HEADERS: readonly string[] = [MESSAGE_ID, MESSAGE_TYPE, CONTENT_TYPE, CORRELATION_ID];
+/** When a record of a retry topic is due, in milliseconds since 1970, as text. */
+export const DUE_HEADER = "tb-due";
 /** Before the name of a user's header that has the name of one of ours. */
 const ESCAPE = "tb-header-";
 
@@ -81,9 +83,10 @@ export function recordOf(message: OutgoingMessage, names: Names): RecordToSend {
   };
 }
 
-/** A copy of a record that was received, with key, value and headers as they came, and `failure` in place of that of an earlier time. */
+/** A copy of a record that was received, with key, value and headers as they came, and `failure` in place of that of an earlier time; without {@link DUE_HEADER}. */
 export function copyOf(record: RecordContent, topic: string, failure: FailureHeaders): RecordToSend {
-  return { topic, key: record.key, value: record.value, headers: { ...record.headers, ...failure }, mandatory: false };
+  const { [DUE_HEADER]: _, ...headers } = record.headers;
+  return { topic, key: record.key, value: record.value, headers: { ...headers, ...failure }, mandatory: false };
 }
 
 /** The properties that were there, from whomever. */
@@ -106,7 +109,7 @@ export function headersOf(record: RecordContent): Readonly<Record<string, string
   let headers: Record<string, string> | undefined;
   for (const name of Object.keys(record.headers)) {
     const value = record.headers[name];
-    if (value === undefined || name === "__proto__" || OWN_HEADERS.includes(name)) continue;
+    if (value === undefined || name === "__proto__" || name === DUE_HEADER || OWN_HEADERS.includes(name)) continue;
     headers ??= {};
     headers[name.startsWith(ESCAPE) ? name.slice(ESCAPE.length) : name] = textOfHeader(value);
   }

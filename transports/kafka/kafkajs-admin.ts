@@ -1,0 +1,163 @@
+import type { Admin } from "kafkajs";
+import type { CommittedOffset, DriverAdmin, DriverError, PartitionMetadata, PartitionOffset, TopicSpec } from "./driver.js";
+import { driverErrorOf } from "./kafkajs-errors.js";
+import type { KafkajsHome } from "./kafkajs-home.js";
+
+/** How often kafkajs repeats what a controller that moved, or a leader that is being elected, refused. */
+const RETRY = { retries: 5, initialRetryTime: 100, maxRetryTime: 1_000 };
+
+/**
+ * kafkajs's admin. It asks, whatever is wanted, for the metadata of every topic that it was ever asked about, and fails when one of them is gone;
+ * so a fresh one takes its place then, and the call is made once more.
+ */
+export class KafkajsAdmin implements DriverAdmin {
+  readonly #makeHome: () => KafkajsHome;
+  #home: KafkajsHome;
+  #admin: Admin;
+
+  constructor(makeHome: () => KafkajsHome) {
+    this.#makeHome = makeHome;
+    this.#home = makeHome();
+    this.#admin = this.#home.kafka.admin({ retry: RETRY });
+  }
+
+  async connect(): Promise<void> {
+    await this.#admin.connect().catch(rethrow);
+  }
+
+  async disconnect(): Promise<void> {
+    await this.#admin.disconnect().catch(rethrow);
+    this.#home.cut();
+  }
+
+  cut(): void {
+    this.#home.cut();
+  }
+
+  async brokers(): Promise<readonly number[]> {
+    const { brokers } = await this.#call((admin) => admin.describeCluster());
+    return brokers.map(({ nodeId }) => nodeId);
+  }
+
+  async metadata(topics: readonly string[]): Promise<ReadonlyMap<string, readonly PartitionMetadata[] | DriverError>> {
+    if (topics.length === 0) return new Map();
+    try {
+      return new Map(await this.#metadataOf(topics));
+    } catch (error) {
+      const known = driverErrorOf(error);
+      if (known.type === undefined) throw known;
+      // One topic's trouble fails the answer for all: each is asked about alone.
+      const [only] = topics;
+      if (topics.length === 1 && only !== undefined) return new Map([[only, known]]);
+    }
+    const found = new Map<string, readonly PartitionMetadata[] | DriverError>();
+    for (const topic of topics) {
+      for (const [name, each] of await this.metadata([topic])) found.set(name, each);
+    }
+    return found;
+  }
+
+  async listTopics(): Promise<readonly string[]> {
+    return await this.#call((admin) => admin.listTopics());
+  }
+
+  async createTopic({ topic, partitions, replication, config }: TopicSpec): Promise<boolean> {
+    return await this.#call((admin) =>
+      admin.createTopics({
+        waitForLeaders: false,
+        timeout: this.#home.options.requestTimeoutMs,
+        topics: [
+          {
+            topic,
+            numPartitions: partitions,
+            replicationFactor: replication,
+            configEntries: Object.entries(config).map(([name, value]) => ({ name, value })),
+          },
+        ],
+      }),
+    );
+  }
+
+  async topicConfig(topic: string, names: readonly string[]): Promise<Readonly<Record<string, string>>> {
+    return await this.#config(this.#home.module.ConfigResourceTypes.TOPIC, topic, names);
+  }
+
+  async brokerConfig(broker: number, names: readonly string[]): Promise<Readonly<Record<string, string>>> {
+    return await this.#config(this.#home.module.ConfigResourceTypes.BROKER, String(broker), names);
+  }
+
+  async offsets(topic: string, at: "earliest" | "latest" | { readonly time: number }): Promise<readonly PartitionOffset[]> {
+    if (typeof at === "object") {
+      const found = await this.#call((admin) => admin.fetchTopicOffsetsByTimestamp(topic, at.time));
+      return found.map(({ partition, offset }) => ({ partition, offset: Number(offset) }));
+    }
+    const found = await this.#call((admin) => admin.fetchTopicOffsets(topic));
+    return found.map(({ partition, high, low }) => ({ partition, offset: Number(at === "earliest" ? low : high) }));
+  }
+
+  async committed(groupId: string, topics: readonly string[]): Promise<readonly CommittedOffset[]> {
+    if (topics.length === 0) return [];
+    const found = await this.#call((admin) => admin.fetchOffsets({ groupId, topics: [...topics] }));
+    return found.flatMap(({ topic, partitions }) =>
+      partitions.map(({ partition, offset, metadata }) => ({ topic, partition, offset: Number(offset), metadata: metadata ?? "" })),
+    );
+  }
+
+  async deleteRecords(topic: string, before: readonly PartitionOffset[]): Promise<void> {
+    if (before.length === 0) return;
+    const partitions = before.map(({ partition, offset }) => ({ partition, offset: String(offset) }));
+    await this.#call(async (admin) => {
+      // kafkajs looks for the leaders in what it knows already.
+      await admin.fetchTopicOffsets(topic);
+      await admin.deleteTopicRecords({ topic, partitions });
+    });
+  }
+
+  async #metadataOf(topics: readonly string[]): Promise<readonly (readonly [string, readonly PartitionMetadata[]])[]> {
+    const { topics: found } = await this.#admin.fetchTopicMetadata({ topics: [...topics] });
+    return found.map(({ name, partitions }) => [
+      name,
+      partitions
+        .map(({ partitionId, leader, replicas }) => ({ partition: partitionId, leader, replicas }))
+        .sort((a, b) => a.partition - b.partition),
+    ]);
+  }
+
+  async #config(type: number, name: string, names: readonly string[]): Promise<Readonly<Record<string, string>>> {
+    const { resources } = await this.#call((admin) =>
+      admin.describeConfigs({ includeSynonyms: false, resources: [{ type, name, configNames: [...names] }] }),
+    );
+    return Object.fromEntries(resources[0]?.configEntries.map(({ configName, configValue }) => [configName, configValue]) ?? []);
+  }
+
+  async #call<T>(call: (admin: Admin) => Promise<T>): Promise<T> {
+    const admin = this.#admin;
+    try {
+      return await call(admin);
+    } catch (cause) {
+      const error = driverErrorOf(cause);
+      if (error.kind !== "no-topic") throw error;
+      if (this.#admin === admin) await this.#renew();
+      return await call(this.#admin).catch(rethrow);
+    }
+  }
+
+  async #renew(): Promise<void> {
+    const [oldHome, oldAdmin] = [this.#home, this.#admin];
+    const home = this.#makeHome();
+    const admin = home.kafka.admin({ retry: RETRY });
+    await admin.connect().catch((error: unknown) => {
+      home.cut();
+      return rethrow(error);
+    });
+    [this.#home, this.#admin] = [home, admin];
+    oldAdmin.disconnect().then(
+      () => oldHome.cut(),
+      () => oldHome.cut(),
+    );
+  }
+}
+
+function rethrow(error: unknown): never {
+  throw driverErrorOf(error);
+}

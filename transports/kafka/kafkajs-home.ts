@@ -1,0 +1,77 @@
+import { connect as connectSocket, isIP, type Socket } from "node:net";
+import { type ConnectionOptions, connect as connectTls } from "node:tls";
+import type * as Kafkajs from "kafkajs";
+import type { Logger } from "../../src/contracts/logger.js";
+import type { ResolvedOptions } from "./options.js";
+
+/** kafkajs itself, as it was loaded. */
+export type KafkajsModule = typeof Kafkajs;
+
+/** One `Kafka` of kafkajs for one producer, consumer or admin, with the sockets that it opened. */
+export interface KafkajsHome {
+  readonly module: KafkajsModule;
+  readonly kafka: Kafkajs.Kafka;
+  readonly options: ResolvedOptions;
+  /** Destroys its sockets: kafkajs has no way of its own to let go of a broker that does not answer. */
+  cut(): void;
+}
+
+const KEEP_ALIVE_MS = 60_000;
+/** Of kafkajs's own, for connecting and for finding a coordinator: the adapter tries again for ever anyhow, with its own pauses. */
+const RETRY = { retries: 3, initialRetryTime: 100, maxRetryTime: 1_000 };
+
+export function kafkajsHome(module: KafkajsModule, options: ResolvedOptions, clientId: string, logger: Logger): KafkajsHome {
+  const sockets = new Set<Socket>();
+  let isCut = false;
+  const socketFactory: Kafkajs.ISocketFactory = ({ host, port, ssl, onConnect }) => {
+    // kafkajs hands over the options of TLS, or nothing, whatever its types say.
+    const secure = ssl as typeof ssl | null | undefined;
+    const socket = secure
+      ? connectTls({ host, port, ...(isIP(host) === 0 && { servername: host }), ...secure }, onConnect)
+      : connectSocket({ host, port }, onConnect);
+    socket.setKeepAlive(true, KEEP_ALIVE_MS);
+    socket.setNoDelay(true);
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+    if (isCut) socket.destroy(new Error("the connection is no longer wanted"));
+    return socket;
+  };
+  const kafka = new module.Kafka({
+    clientId,
+    brokers: [...options.brokers],
+    ...(options.tls && { ssl: tlsOf(options.tls) }),
+    ...(options.sasl && { sasl: saslOf(options.sasl) }),
+    connectionTimeout: options.connectTimeoutMs,
+    authenticationTimeout: options.connectTimeoutMs,
+    requestTimeout: options.requestTimeoutMs,
+    retry: RETRY,
+    socketFactory,
+    logLevel: module.logLevel.WARN,
+    // What matters of it the adapter tells itself; kafkajs calls an error what it is about to try again.
+    logCreator: () => (entry) => logger.debug(`kafkajs: ${entry.log.message}`, { part: entry.namespace }),
+  });
+  return {
+    module,
+    kafka,
+    options,
+    cut: () => {
+      isCut = true;
+      for (const socket of sockets) socket.destroy(new Error("the connection was given up"));
+    },
+  };
+}
+
+function tlsOf({ ca, cert, key, passphrase, serverName }: NonNullable<ResolvedOptions["tls"]>): ConnectionOptions {
+  return {
+    ...(ca !== undefined && { ca }),
+    ...(cert !== undefined && { cert, key }),
+    ...(passphrase !== undefined && { passphrase }),
+    ...(serverName !== undefined && { servername: serverName }),
+  };
+}
+
+function saslOf(sasl: NonNullable<ResolvedOptions["sasl"]>): Kafkajs.SASLOptions {
+  if (sasl.mechanism !== "oauthbearer") return { ...sasl };
+  const { token } = sasl;
+  return { mechanism: "oauthbearer", oauthBearerProvider: async () => ({ value: await token() }) };
+}

@@ -1,0 +1,87 @@
+import type { Message, Producer, TopicMessages } from "kafkajs";
+import { DriverError, type DriverProducer, type HeaderValue, type OutgoingRecord } from "./driver.js";
+import { driverErrorOf } from "./kafkajs-errors.js";
+import type { KafkajsHome } from "./kafkajs-home.js";
+
+/** The broker gives up waiting for its replicas this much before we give up waiting for the broker, so that it can say so. */
+const ANSWER_MS = 1_000;
+/** How old kafkajs may let its own knowledge of leaders and partitions get. */
+const METADATA_MAX_AGE_MS = 30_000;
+
+/** kafkajs's producer: never idempotent, for it acknowledges then what it lost; without retries of its own. */
+export class KafkajsProducer implements DriverProducer {
+  readonly #home: KafkajsHome;
+  readonly #producer: Producer;
+  readonly #timeoutMs: number;
+  readonly #compression: number;
+
+  constructor(home: KafkajsHome) {
+    const { module, options } = home;
+    this.#home = home;
+    this.#timeoutMs = Math.max(options.requestTimeoutMs / 2, options.requestTimeoutMs - ANSWER_MS);
+    this.#compression = compressionType(home);
+    this.#producer = home.kafka.producer({
+      allowAutoTopicCreation: false,
+      idempotent: false,
+      metadataMaxAge: METADATA_MAX_AGE_MS,
+      retry: { retries: 0 },
+      // The sender has chosen; without one of its own kafkajs warns of a change of its default.
+      createPartitioner: module.Partitioners.DefaultPartitioner,
+    });
+  }
+
+  async connect(): Promise<void> {
+    await this.#producer.connect().catch(rethrow);
+  }
+
+  async produce(records: readonly OutgoingRecord[]): Promise<void> {
+    const { topicMessages, partitions } = groupedByTopic(records);
+    const answers = await this.#producer
+      .sendBatch({ acks: -1, timeout: this.#timeoutMs, compression: this.#compression, topicMessages })
+      .catch(rethrow);
+    // kafkajs leaves out, without a word, what is for a partition that it does not know yet, and resolves.
+    if (answers.length !== partitions) {
+      throw new DriverError("unavailable", `the broker answered for ${answers.length} of ${partitions} partitions`);
+    }
+  }
+
+  async disconnect(): Promise<void> {
+    await this.#producer.disconnect().catch(rethrow);
+    this.#home.cut();
+  }
+
+  cut(): void {
+    this.#home.cut();
+  }
+}
+
+function groupedByTopic(records: readonly OutgoingRecord[]): { topicMessages: TopicMessages[]; partitions: number } {
+  const byTopic = new Map<string, { topic: string; messages: Message[]; partitions: Set<number> }>();
+  for (const { topic, partition, key, value, headers } of records) {
+    let group = byTopic.get(topic);
+    if (!group) {
+      group = { topic, messages: [], partitions: new Set() };
+      byTopic.set(topic, group);
+    }
+    group.partitions.add(partition);
+    group.messages.push({ partition, key, value, headers: headers as Record<string, Exclude<HeaderValue, readonly unknown[]>> });
+  }
+  const topicMessages = [...byTopic.values()];
+  return { topicMessages, partitions: topicMessages.reduce((sum, group) => sum + group.partitions.size, 0) };
+}
+
+function compressionType({ module, options }: KafkajsHome): number {
+  const { CompressionTypes } = module;
+  const { none, gzip, snappy, lz4, zstd } = {
+    none: CompressionTypes.None,
+    gzip: CompressionTypes.GZIP,
+    snappy: CompressionTypes.Snappy,
+    lz4: CompressionTypes.LZ4,
+    zstd: CompressionTypes.ZSTD,
+  };
+  return { none, gzip, snappy, lz4, zstd }[options.compression];
+}
+
+function rethrow(error: unknown): never {
+  throw driverErrorOf(error);
+}
