@@ -60,8 +60,9 @@ export class FaultRun {
   }
 
   async run(say: (line: string) => void): Promise<void> {
-    const note = (entry: LedgerEntry): void => this.#ledger.write(entry);
-    const supervisor = new Supervisor(await this.#configs(), note);
+    const configs = await this.#configs();
+    const note = (entry: LedgerEntry): void => this.#ledger.write(this.#broker.rebalances ? withOthers(entry, configs) : entry);
+    const supervisor = new Supervisor(configs, note);
     this.#supervisor = supervisor;
     await supervisor.start();
     await this.#wait(WARM_UP_MS);
@@ -102,7 +103,7 @@ export class FaultRun {
     if (this.#options.client !== "trolleybus") await Promise.all(supervisor.consumers.map((service) => service.restartPolitely()));
     if (!(await untilQuiet(this.#broker, supervisor))) note({ event: "trouble", text: "the queues did not become empty" });
     await supervisor.stop(supervisor.consumers);
-    if (this.#full) await drainDeadLetters(this.#broker.transportThrough(this.#broker.addresses.map(({ port }) => port)), note);
+    if (this.#full) await drainDeadLetters(this.#broker.direct, note);
     await noteDepths(this.#broker, note);
   }
 
@@ -117,15 +118,15 @@ export class FaultRun {
       ...Array.from({ length: consumers }, (_, i) => ({ role: "consumer" as const, name: `consumer-${i + 1}` })),
       ...Array.from({ length: publishers }, (_, i) => ({ role: "publisher" as const, name: `publisher-${i + 1}` })),
     ];
-    return await Promise.all(names.map((each) => this.#config(each)));
+    return await Promise.all(names.map((each, number) => this.#config(each, number)));
   }
 
-  async #config({ role, name }: Pick<ServiceConfig, "role" | "name">): Promise<ServiceConfig> {
+  async #config({ role, name }: Pick<ServiceConfig, "role" | "name">, number: number): Promise<ServiceConfig> {
     const { client, control, mix, store, rate } = this.#options;
     const concurrency = mix === "poison" ? POISON_CONCURRENCY : CONCURRENCY;
     // Drawn before anything is waited for, so that the order of drawing is always the same.
     const [networkSeed, seed] = [this.#random.integer(1, 1_000_000), this.#random.integer(1, 1_000_000)];
-    const network = await ServiceNetwork.open(this.#broker.addresses, networkSeed);
+    const network = await ServiceNetwork.open(this.#broker.addresses(number), networkSeed);
     this.#networks.set(name, network);
     return {
       role,
@@ -147,8 +148,8 @@ export class FaultRun {
   }
 
   #kinds(): readonly FaultKind[] {
-    const { control, mix } = this.#options;
-    const only = this.#options.only ?? (control === undefined ? "" : controlNamed(control).only);
+    const { control, mix, transport } = this.#options;
+    const only = this.#options.only ?? (control === undefined ? "" : controlNamed(control, transport).only);
     const kinds = mixNamed(mix, this.#broker).filter(({ kind, fullOnly }) => kind.includes(only) && (this.#full || !fullOnly));
     if (kinds.length === 0) throw new Error(`no fault is named like "${only}"`);
     return kinds;
@@ -182,4 +183,13 @@ export class FaultRun {
   async #wait(ms: number): Promise<void> {
     await sleep(ms, undefined, { signal: this.#stopped.signal });
   }
+}
+
+/** A fault that hits one consumer, where that takes deliveries from the others: it hits those as well. */
+function withOthers(entry: LedgerEntry, configs: readonly ServiceConfig[]): LedgerEntry {
+  if (entry.event !== "fault") return entry;
+  const consumers = configs.filter(({ role }) => role === "consumer").map(({ name }) => name);
+  const repeats = Math.max(0, ...entry.hits.filter(({ process }) => consumers.includes(process)).map((hit) => hit.repeats));
+  const others = consumers.filter((name) => !entry.hits.some(({ process }) => process === name));
+  return repeats === 0 ? entry : { ...entry, hits: [...entry.hits, ...others.map((process) => ({ process, repeats }))] };
 }

@@ -4,6 +4,8 @@ import { type Behaviour, TcpProxy } from "../support/tcp-proxy.js";
 export interface BrokerAddress {
   readonly name: string;
   readonly port: number;
+  /** Where the proxy before it listens, when the broker has to know. @default any free port */
+  readonly proxyPort?: number;
 }
 
 /** The wires between one service and the broker: a proxy of its own for each node, so that a fault can hit one service alone. */
@@ -15,7 +17,9 @@ export class ServiceNetwork {
   }
 
   static async open(addresses: readonly BrokerAddress[], seed: number): Promise<ServiceNetwork> {
-    return new ServiceNetwork(await Promise.all(addresses.map(({ port }, i) => TcpProxy.listen({ targetPort: port, seed: seed + i }))));
+    const proxy = ({ port, proxyPort }: BrokerAddress, i: number): Promise<TcpProxy> =>
+      TcpProxy.listen({ targetPort: port, seed: seed + i, port: proxyPort ?? 0 });
+    return new ServiceNetwork(await Promise.all(addresses.map(proxy)));
   }
 
   get ports(): readonly number[] {

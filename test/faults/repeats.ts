@@ -25,8 +25,10 @@ export interface Repeats {
 
 /**
  * Extra runs, each of which must be explained (P2): by a fault that hit the process of an earlier run before its delivery can have been
- * settled, or that hit a publisher while it was sending the message, and no more for each fault than it may cause; or by a copy that was
- * sent on purpose and reached another instance. Retries of a failed handler are not extra runs: they have other attempt numbers.
+ * settled; by a fault that hit the process of the extra run while it held the delivery unrun (frozen or cut off, it runs what it holds before
+ * it hears that somebody else got it meanwhile); or by one that hit a publisher while it was sending the message. No more for each fault than
+ * it may cause. Or by a copy that was sent on purpose and reached another instance. Retries of a failed handler are not extra runs: they
+ * have other attempt numbers.
  */
 export function findRepeats(history: History): Repeats {
   const budget = new Budget(history.faults);
@@ -102,6 +104,7 @@ class Budget {
   explain(run: Run, earlier: readonly Run[], sendings: readonly Sending[]): FaultEvent | undefined {
     for (const fault of this.#faults) {
       for (const other of earlier) if (lostWith(other, fault, run) && this.#spend(fault, other.process)) return fault;
+      if (heldThrough(run, fault, sendings) && this.#spend(fault, run.process)) return fault;
       for (const sending of sendings) if (resentAfter(sending, fault) && this.#spend(fault, sending.process)) return fault;
     }
     return undefined;
@@ -118,6 +121,12 @@ class Budget {
 
 function lostWith(earlier: Run, fault: FaultEvent, rerun: Run): boolean {
   return fault.until + AFTERMATH_MS >= earlier.startedAt && fault.from <= Math.min(rerun.startedAt, earlier.endedAt + SETTLING_MS);
+}
+
+/** Whether the process of the extra run can have got this delivery before the end of the fault, and have learnt only afterwards that it had lost it. */
+function heldThrough(rerun: Run, fault: FaultEvent, sendings: readonly Sending[]): boolean {
+  const isInAftermath = fault.from <= rerun.startedAt && rerun.startedAt <= fault.until + AFTERMATH_MS;
+  return isInAftermath && sendings.some((sending) => sending.at < fault.until);
 }
 
 function resentAfter(sending: Sending, fault: FaultEvent): boolean {

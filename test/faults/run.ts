@@ -24,7 +24,7 @@ async function main(): Promise<number> {
   let options: RunOptions;
   try {
     options = parseRunOptions(process.argv.slice(2));
-    if (options.control !== undefined) controlNamed(options.control);
+    if (options.control !== undefined) controlNamed(options.control, options.transport);
     storeNamed(options.store);
     if (!CLIENTS.includes(options.client)) throw new Error(`there is no client "${options.client}"; there are ${CLIENTS.join(", ")}`);
     const { name, brokers } = transportNamed(options.transport);
@@ -38,7 +38,7 @@ async function main(): Promise<number> {
   const transport = transportNamed(options.transport);
   let broker: BrokerUnderTest;
   try {
-    broker = await transport.start(options.broker ?? transport.brokers[0] ?? "");
+    broker = await transport.start(options.broker ?? transport.brokers[0] ?? "", options.consumers + options.publishers);
   } catch (error) {
     console.error((error as Error).message);
     return (error as Error).name === "BrokerUnavailable" ? EXIT.unavailable : EXIT.fails;
@@ -81,9 +81,9 @@ async function runAgainst(broker: BrokerUnderTest, options: RunOptions): Promise
 }
 
 /** A control that is red on something else shows nothing. */
-function redOnItsMistake(findings: Findings, { control }: RunOptions): boolean {
+function redOnItsMistake(findings: Findings, { control, transport }: RunOptions): boolean {
   if (control === undefined) return true;
-  const { red } = controlNamed(control);
+  const { red } = controlNamed(control, transport);
   return problems(findings).some(({ what }) => what === red);
 }
 

@@ -1,7 +1,8 @@
+import { kafka } from "./kafka.js";
 import { rabbitmq } from "./rabbitmq.js";
 import type { FaultTransport } from "./transport.js";
 
-const all: readonly FaultTransport[] = [rabbitmq];
+const all: readonly FaultTransport[] = [rabbitmq, kafka];
 
 /** @throws Error for a name that is not known. */
 export function transportNamed(name: string): FaultTransport {

@@ -107,11 +107,10 @@ class RabbitmqServer implements RabbitmqUnderFault {
     await this.#permit();
     return {
       description: await this.#describe(),
-      addresses: this.nodes.map((node) => ({ name: node.name, port: Number(new URL(node.amqpUrl).port) })),
-      transportThrough: (ports) => {
-        const urls = ports.map((port) => `amqp://${USER}:${PASSWORD}@127.0.0.1:${port}/?heartbeat=${HEARTBEAT_SECONDS}`);
-        return { type: "rabbitmq", url: urls.length === 1 ? urls[0] : urls };
-      },
+      addresses: () => this.nodes.map((node) => ({ name: node.name, port: portOf(node) })),
+      transportThrough,
+      direct: transportThrough(this.nodes.map(portOf)),
+      rebalances: false,
       depths: () => this.#depths(),
       depthsAgeMs: DEPTHS_AGE_MS,
       kinds: own.kinds,
@@ -150,6 +149,15 @@ class RabbitmqServer implements RabbitmqUnderFault {
       .filter(({ name }) => ENDPOINTS.some((endpoint) => name === endpoint || name.startsWith(`${endpoint}.`)))
       .map(({ name, messages }) => ({ queue: name, messages: messages ?? 0, deadLetters: name.endsWith(".dead-letter") }));
   }
+}
+
+function portOf(node: RabbitmqNode): number {
+  return Number(new URL(node.amqpUrl).port);
+}
+
+function transportThrough(ports: readonly number[]): unknown {
+  const urls = ports.map((port) => `amqp://${USER}:${PASSWORD}@127.0.0.1:${port}/?heartbeat=${HEARTBEAT_SECONDS}`);
+  return { type: "rabbitmq", url: urls.length === 1 ? urls[0] : urls };
 }
 
 /** Memory and disk as they were: the alarms of {@link rabbitmqFaults} are over. */

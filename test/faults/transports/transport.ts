@@ -6,17 +6,21 @@ export interface FaultTransport {
   readonly name: string;
   /** Servers, versions or shapes of it that can be had; the first is the default. */
   readonly brokers: readonly string[];
-  /** Starts a broker of the suite's own, with no data. */
-  start(broker: string): Promise<BrokerUnderTest>;
+  /** Starts a broker of the suite's own, with no data, for so many services. */
+  start(broker: string, services: number): Promise<BrokerUnderTest>;
 }
 
 export interface BrokerUnderTest {
   /** Versions, and the settings on which durability depends, for the head of the report. */
   readonly description: Readonly<Record<string, string>>;
-  /** Where it takes clients, or each of its nodes; the suite puts a proxy before each. */
-  readonly addresses: readonly BrokerAddress[];
+  /** Where it, or each of its nodes, takes the service of this number, from 0; the suite puts a proxy before each. */
+  addresses(service: number): readonly BrokerAddress[];
   /** The `transport` option of a service that reaches the broker through these ports, one for each address. */
   transportThrough(ports: readonly number[]): unknown;
+  /** The same without a proxy, for the suite itself. */
+  readonly direct: unknown;
+  /** Whoever joins or leaves an endpoint takes deliveries from its other instances (Kafka): a fault that hits one consumer hits all. */
+  readonly rebalances: boolean;
   /** The ways in which this broker can be broken. */
   readonly kinds: readonly FaultKind[];
   /** What waits in every queue that belongs to the suite. The figures may be `depthsAgeMs` old. */
