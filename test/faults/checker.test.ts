@@ -180,9 +180,16 @@ describe("the checker", () => {
   it("does not explain a repeat by a fault that hit somebody else, came after it, or was over before", async () => {
     const repeat = (): Story => new Story().wait(100_000).attempt("m").outcome("m").run("m").wait(1_000).run("m", "consumer-2").wait(1_000);
     const { now } = repeat();
-    expect(await wrongWith(repeat().fault(now - 3_000, now, [{ process: "consumer-2", repeats: 9 }]))).toEqual({ repeats: 1 });
+    expect(await wrongWith(repeat().fault(now - 3_000, now, [{ process: "consumer-3", repeats: 9 }]))).toEqual({ repeats: 1 });
     expect(await wrongWith(repeat().fault(now, now + 100, [{ process: "consumer-1", repeats: 9 }]))).toEqual({ repeats: 1 });
     expect(await wrongWith(repeat().fault(0, 1_000, [{ process: "consumer-1", repeats: 9 }]))).toEqual({ repeats: 1 });
+  });
+
+  it("explains a repeat by the fault through which its own instance held the message unrun, and by none that began later", async () => {
+    const repeat = (): Story => new Story().wait(100_000).attempt("m").outcome("m").wait(1_000).run("m").wait(1_000).run("m", "consumer-2");
+    const { now } = repeat();
+    expect(await wrongWith(repeat().fault(101_000, now, [{ process: "consumer-2", repeats: 1 }]))).toEqual({});
+    expect(await wrongWith(repeat().fault(now - 500, now, [{ process: "consumer-2", repeats: 1 }]))).toEqual({ repeats: 1 });
   });
 
   it("does not explain a repeat by a fault long after the handler had ended", async () => {

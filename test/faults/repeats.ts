@@ -104,7 +104,7 @@ class Budget {
   explain(run: Run, earlier: readonly Run[], sendings: readonly Sending[]): FaultEvent | undefined {
     for (const fault of this.#faults) {
       for (const other of earlier) if (lostWith(other, fault, run) && this.#spend(fault, other.process)) return fault;
-      if (heldThrough(run, fault, sendings) && this.#spend(fault, run.process)) return fault;
+      if (heldThrough(run, fault, earlier) && this.#spend(fault, run.process)) return fault;
       for (const sending of sendings) if (resentAfter(sending, fault) && this.#spend(fault, sending.process)) return fault;
     }
     return undefined;
@@ -123,10 +123,10 @@ function lostWith(earlier: Run, fault: FaultEvent, rerun: Run): boolean {
   return fault.until + AFTERMATH_MS >= earlier.startedAt && fault.from <= Math.min(rerun.startedAt, earlier.endedAt + SETTLING_MS);
 }
 
-/** Whether the process of the extra run can have got this delivery before the end of the fault, and have learnt only afterwards that it had lost it. */
-function heldThrough(rerun: Run, fault: FaultEvent, sendings: readonly Sending[]): boolean {
+/** Whether its own process can have held this delivery when the fault began, and have heard only after it that somebody else got it meanwhile. */
+function heldThrough(rerun: Run, fault: FaultEvent, earlier: readonly Run[]): boolean {
   const isInAftermath = fault.from <= rerun.startedAt && rerun.startedAt <= fault.until + AFTERMATH_MS;
-  return isInAftermath && sendings.some((sending) => sending.at < fault.until);
+  return isInAftermath && earlier.some((other) => fault.from <= other.startedAt);
 }
 
 function resentAfter(sending: Sending, fault: FaultEvent): boolean {
