@@ -103,6 +103,11 @@ export class Encoder {
     this.#compound(0xd0, write);
   }
 
+  /** A map whose keys and values `write` writes; it returns the number of both together. */
+  writeMap(write: () => number): void {
+    this.#compound(0xd1, write);
+  }
+
   writeValue(value: AmqpValue): void {
     if (value === null) this.writeNull();
     else if (typeof value === "boolean") this.writeBoolean(value);

@@ -1,0 +1,161 @@
+import { DecodeError } from "../amqp/amqp-error.js";
+import { Decoder } from "../amqp/decoder.js";
+import { Encoder } from "../amqp/encoder.js";
+import { type AmqpValue, integerOf, isList, isMap, textOf } from "../amqp/values.js";
+import type { IncomingMessage, StoredMessage } from "../broker/contracts.js";
+
+/** The message format of a transfer whose body is encoded messages, one in each data section: what the SDKs send for a batch. */
+export const BATCH_FORMAT = 0x80013700;
+
+const HEADER = 0x70;
+const DELIVERY_ANNOTATIONS = 0x71;
+const MESSAGE_ANNOTATIONS = 0x72;
+const DATA = 0x75;
+
+/** Annotations that the broker sets: a client's own ones of the same names would lie. */
+const BROKER_ANNOTATIONS: ReadonlySet<string> = new Set([
+  "x-opt-sequence-number",
+  "x-opt-enqueue-sequence-number",
+  "x-opt-enqueued-time",
+  "x-opt-locked-until",
+  "x-opt-message-state",
+  "x-opt-deadletter-source",
+  "x-opt-scheduled-enqueue-time",
+]);
+
+interface Header {
+  readonly durable: boolean;
+  readonly priority: number | undefined;
+  readonly timeToLive: number | undefined;
+}
+
+const NO_HEADER: Header = { durable: false, priority: undefined, timeToLive: undefined };
+
+/**
+ * The messages of a delivery: one, or those of a batch.
+ * @throws DecodeError when it is no message
+ */
+export function readMessages(payload: Buffer, messageFormat: number): IncomingMessage[] {
+  if (messageFormat !== BATCH_FORMAT) return [readMessage(payload)];
+  const messages: IncomingMessage[] = [];
+  const decoder = new Decoder(payload);
+  while (!decoder.atEnd) {
+    if (decoder.readDescriptor() !== DATA) decoder.skipValue();
+    // Each is kept, or not, without the others: it has bytes of its own.
+    else messages.push(readMessage(Buffer.from(decoder.readBinary() ?? Buffer.alloc(0))));
+  }
+  if (messages.length === 0) throw new DecodeError("a batch has no messages");
+  return messages;
+}
+
+/** @param bytes an encoded message; what is read keeps a view of them */
+export function readMessage(bytes: Buffer): IncomingMessage {
+  const decoder = new Decoder(bytes);
+  let header = NO_HEADER;
+  let annotations: Map<string, AmqpValue> | undefined;
+  let bareAt = 0;
+  while (!decoder.atEnd) {
+    const descriptor = decoder.readDescriptor();
+    if (descriptor === HEADER) header = readHeader(decoder.readValue());
+    else if (descriptor === MESSAGE_ANNOTATIONS) annotations = readAnnotations(decoder.readValue());
+    else if (descriptor === DELIVERY_ANNOTATIONS) decoder.skipValue();
+    else break;
+    bareAt = decoder.position;
+  }
+  const bare = bareAt === 0 ? bytes : Buffer.from(bytes.subarray(bareAt));
+  checkSections(bare);
+  return { ...header, annotations, bare };
+}
+
+function readHeader(value: AmqpValue): Header {
+  const [durable, priority, timeToLive] = isList(value) ? value : [];
+  const asNumber = (field: AmqpValue | undefined): number | undefined => {
+    const integer = integerOf(field);
+    return integer === undefined ? undefined : Number(integer);
+  };
+  return { durable: durable === true, priority: asNumber(priority), timeToLive: asNumber(timeToLive) };
+}
+
+function readAnnotations(value: AmqpValue): Map<string, AmqpValue> | undefined {
+  if (!isMap(value) || value.entries.length === 0) return undefined;
+  const annotations = new Map<string, AmqpValue>();
+  for (const [key, entry] of value.entries) {
+    const name = textOf(key);
+    // A binary is a view of what came from the network: the message would keep all of that.
+    if (name !== undefined) annotations.set(name, Buffer.isBuffer(entry) ? Buffer.from(entry) : entry);
+  }
+  return annotations;
+}
+
+/** Receivers of a message that ends in mid-air would fail for ever: it is refused to the one who sends it. */
+function checkSections(bare: Buffer): void {
+  const decoder = new Decoder(bare);
+  while (!decoder.atEnd) {
+    const descriptor = decoder.readDescriptor();
+    if (descriptor === undefined || descriptor < 0x73 || descriptor > 0x78)
+      throw new DecodeError("a message has a section that is none of AMQP 1.0");
+    decoder.skipValue();
+  }
+}
+
+/** What a receiver gets to know of a lock besides the message. */
+export interface LockNote {
+  readonly lockedUntil?: number | undefined;
+  /** For messages received by sequence number: Go's client reads the token from the delivery annotation x-opt-lock-token. */
+  readonly lockToken?: Buffer | undefined;
+}
+
+const encoder = new Encoder();
+
+/** A message as a receiver gets it: header and annotations written anew, everything else byte for byte as it was sent. */
+export function writeMessage(message: StoredMessage, lock: LockNote): Buffer {
+  encoder.reset();
+  writeHeader(message);
+  const { lockToken } = lock;
+  if (lockToken) {
+    encoder.writeDescriptor(DELIVERY_ANNOTATIONS);
+    encoder.writeMap(() => {
+      encoder.writeSymbol("x-opt-lock-token");
+      encoder.writeValue({ type: "uuid", value: lockToken });
+      return 2;
+    });
+  }
+  encoder.writeDescriptor(MESSAGE_ANNOTATIONS);
+  encoder.writeMap(() => writeAnnotations(message, lock.lockedUntil));
+  encoder.writeRaw(message.bare);
+  return encoder.take();
+}
+
+function writeHeader(message: StoredMessage): void {
+  encoder.writeDescriptor(HEADER);
+  encoder.writeList(() => {
+    encoder.writeBoolean(message.durable);
+    encoder.writeValue(message.priority === undefined ? null : { type: "ubyte", value: message.priority });
+    if (message.timeToLive === undefined || message.timeToLive > 0xffff_ffff) encoder.writeNull();
+    else encoder.writeUint(message.timeToLive);
+    // "First acquirer" is left out.
+    encoder.writeNull();
+    encoder.writeUint(message.deliveryCount);
+    return 5;
+  });
+}
+
+function writeAnnotations(message: StoredMessage, lockedUntil: number | undefined): number {
+  let written = 0;
+  const write = (name: string, value: AmqpValue): void => {
+    encoder.writeSymbol(name);
+    encoder.writeValue(value);
+    written += 2;
+  };
+  for (const [name, value] of message.annotations ?? []) if (!BROKER_ANNOTATIONS.has(name)) write(name, value);
+  write("x-opt-enqueued-time", { type: "timestamp", value: BigInt(message.enqueuedTime) });
+  write("x-opt-sequence-number", { type: "long", value: message.sequenceNumber });
+  write("x-opt-enqueue-sequence-number", { type: "long", value: message.enqueuedSequenceNumber });
+  write("x-opt-message-state", { type: "int", value: message.state });
+  if (lockedUntil !== undefined) write("x-opt-locked-until", { type: "timestamp", value: BigInt(Math.floor(lockedUntil)) });
+  if (message.deadLetterSource !== undefined) write("x-opt-deadletter-source", message.deadLetterSource);
+  if (message.scheduledEnqueueTime !== undefined) {
+    write("x-opt-scheduled-enqueue-time", { type: "timestamp", value: BigInt(message.scheduledEnqueueTime) });
+  }
+  return written;
+}

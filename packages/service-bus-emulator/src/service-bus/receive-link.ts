@@ -1,0 +1,167 @@
+import { type DeliveryState, rejectedState } from "../amqp/delivery-state.js";
+import type { OutgoingLink, OutgoingLinkHandler, Settlement } from "../amqp/outgoing-link.js";
+import { targetOrEmpty, withFilter } from "../amqp/termini.js";
+import { type AmqpMap, type AmqpValue, integerOf, long, mapGet, symbolMap, textOf } from "../amqp/values.js";
+import type { Delivery, Namespace, Outcome, Receivable, ReceiveMode, Receiver, ReceiverOptions } from "../broker/contracts.js";
+import { toAmqpError } from "./errors.js";
+import { swapGuidOrder } from "./guid.js";
+import { writeMessage } from "./message-format.js";
+
+export const SESSION_FILTER = "com.microsoft:session-filter";
+/** How long an accept of the next session waits when the client does not say: the SDKs always do. */
+const SESSION_TIMEOUT_MILLISECONDS = 60_000;
+/** "Settled": the sender settles on the way, which is how the SDKs ask for receive-and-delete. */
+const SENDER_SETTLES = 1;
+
+/** Brings the messages of an entity to a client, and settles them as it says. */
+export class ReceiveLink implements OutgoingLinkHandler {
+  readonly #link: OutgoingLink;
+  readonly #entity: Receivable;
+  readonly #namespace: Namespace;
+  readonly #mode: ReceiveMode;
+  #receiver: Receiver | undefined;
+  #cancel: (() => void) | undefined;
+
+  constructor(link: OutgoingLink, entity: Receivable, namespace: Namespace) {
+    this.#link = link;
+    this.#entity = entity;
+    this.#namespace = namespace;
+    this.#mode = link.attach.sndSettleMode === SENDER_SETTLES ? "receive-and-delete" : "peek-lock";
+    link.use(this);
+  }
+
+  /** @throws BrokerError when the entity cannot be received from in this way */
+  open(): void {
+    this.#receiver = this.#entity.openReceiver(this.#options());
+    this.#link.accept({ target: targetOrEmpty(this.#link.attach.target) });
+  }
+
+  /** @param filter the value of the session filter: an id, or null for the next free session */
+  openSession(filter: AmqpValue): void {
+    const { attach } = this.#link;
+    const request = this.#entity.openSession({
+      ...this.#options(),
+      sessionId: textOf(filter),
+      timeoutMilliseconds: Number(integerOf(mapGet(attach.properties, "com.microsoft:timeout")) ?? SESSION_TIMEOUT_MILLISECONDS),
+    });
+    this.#cancel = () => request.cancel();
+    request.receiver.then(
+      (receiver) => this.#onSession(receiver),
+      (error: unknown) => this.#link.refuse(toAmqpError(error)),
+    );
+  }
+
+  onCredit(): void {
+    this.#receiver?.setCredit(this.#link.deliverable);
+  }
+
+  onDrain(): void {
+    this.#receiver?.setCredit(this.#link.deliverable);
+    this.#receiver?.setCredit(0);
+  }
+
+  onSettlement(settlement: Settlement): void {
+    // Deliveries that were sent settled have no lock; some clients settle them all the same.
+    if (this.#mode === "receive-and-delete") return;
+    try {
+      const outcome = outcomeOf(settlement.state);
+      if (outcome) this.#entity.settle(swapGuidOrder(settlement.tag), outcome);
+    } catch (error) {
+      this.#answer(settlement, rejectedState(toAmqpError(error)));
+      return;
+    }
+    const kept = this.#namespace.kept();
+    if (!kept) this.#answer(settlement, settlement.raw);
+    else {
+      kept.then(
+        () => this.#answer(settlement, settlement.raw),
+        (error: unknown) => this.#answer(settlement, rejectedState(toAmqpError(error))),
+      );
+    }
+  }
+
+  onGone(): void {
+    this.#cancel?.();
+    this.#receiver?.close();
+    this.#receiver = undefined;
+  }
+
+  #onSession(receiver: Receiver): void {
+    this.#cancel = undefined;
+    if (!this.#link.isAttaching) {
+      receiver.close();
+      return;
+    }
+    this.#receiver = receiver;
+    const { id, lockedUntil } = receiver.session ?? { id: "", lockedUntil: 0 };
+    this.#link.accept({
+      source: withFilter(this.#link.attach.source, SESSION_FILTER, id),
+      target: targetOrEmpty(this.#link.attach.target),
+      properties: symbolMap({ "com.microsoft:locked-until-utc": long(dotnetTicks(lockedUntil)) }),
+    });
+  }
+
+  #options(): ReceiverOptions {
+    return {
+      mode: this.#mode,
+      onDelivery: (delivery) => this.#deliver(delivery),
+      onEnd: (error) => this.#link.detach(toAmqpError(error)),
+    };
+  }
+
+  #deliver({ message, lockToken, lockedUntil }: Delivery): void {
+    this.#link.deliver(swapGuidOrder(lockToken), this.#mode === "receive-and-delete", writeMessage(message, { lockedUntil }));
+    // The socket does not drain, or the peer's window is closed: the rest stays in the queue until it does.
+    const receiver = this.#receiver;
+    if (receiver && receiver.credit > 0 && this.#link.deliverable === 0) receiver.setCredit(0);
+  }
+
+  #answer(settlement: Settlement, state: AmqpValue): void {
+    if (!settlement.settled) this.#link.settle(settlement.deliveryId, state);
+  }
+}
+
+/** What the SDKs mean by each state of a delivery; undefined when it stays as it is. */
+function outcomeOf(state: DeliveryState): Outcome | undefined {
+  switch (state.kind) {
+    case "accepted":
+      return { kind: "complete" };
+    case "released":
+      return { kind: "abandon" };
+    case "modified":
+      return { kind: state.undeliverableHere ? "defer" : "abandon", properties: propertiesOf(state.annotations, []) };
+    case "rejected": {
+      const reason = textOf(mapGet(state.info, "DeadLetterReason")) ?? ownCondition(state.condition);
+      const description = textOf(mapGet(state.info, "DeadLetterErrorDescription")) ?? (ownCondition(state.condition) && state.description);
+      return {
+        kind: "dead-letter",
+        reason,
+        description,
+        properties: propertiesOf(state.info, ["DeadLetterReason", "DeadLetterErrorDescription"]),
+      };
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** A condition other than the one that the SDKs always give says why a client refuses a message. */
+function ownCondition(condition: string | undefined): string | undefined {
+  return condition === "com.microsoft:dead-letter" ? undefined : condition;
+}
+
+/** The entries of a map that change application properties. */
+export function propertiesOf(values: AmqpMap | undefined, except: readonly string[]): ReadonlyMap<string, AmqpValue> | undefined {
+  if (!values) return undefined;
+  const properties = new Map<string, AmqpValue>();
+  for (const [key, value] of values.entries) {
+    const name = textOf(key);
+    if (name !== undefined && !except.includes(name)) properties.set(name, value);
+  }
+  return properties.size > 0 ? properties : undefined;
+}
+
+/** 100 ns since the year 1, as .NET counts time. */
+function dotnetTicks(epochMilliseconds: number): bigint {
+  return BigInt(Math.floor(epochMilliseconds)) * 10_000n + 621_355_968_000_000_000n;
+}
