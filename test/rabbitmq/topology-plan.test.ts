@@ -47,6 +47,8 @@ describe("the plan of the topology", () => {
 
     expect(queues.map(({ name }) => name)).toEqual(["shipping.dead-letter", "shipping.suspect", "shipping.suspect.runs", "shipping"]);
     expect(queues.at(-1)?.arguments).toHaveProperty("x-single-active-consumer", true);
+    // What waits behind culprits keeps its place, so it is counted with each of their deaths.
+    expect(queues.at(-1)?.arguments).toHaveProperty("x-delivery-limit", 1_000);
   });
 
   test("types that are published and types that are subscribed to are exchanges, once each, and the subscribed are bound", () => {

@@ -4,16 +4,18 @@ import { AloneRuns } from "./alone-runs.js";
 import { ConsumerChannel } from "./consumer-channel.js";
 import { CopyStore } from "./copy-store.js";
 import { RabbitMqDelivery } from "./delivery.js";
+import { DeliveryMover } from "./delivery-mover.js";
 import type { HeldDeliveries } from "./held-deliveries.js";
 import { HoldLimit } from "./hold-limit.js";
+import { deliveryCountOf } from "./mapping.js";
 import { putBackMisplacedSuspects } from "./misplaced-suspects.js";
 import { OrderedIntake } from "./ordered-intake.js";
 import { QueueHome } from "./queue-home.js";
 import type { ReceiverEnvironment } from "./receiver-environment.js";
-import { SuspectMover } from "./suspect-mover.js";
 import { SuspectReader } from "./suspect-reader.js";
 import { DeliveryCounts, SUSPECT_AFTER } from "./suspicion.js";
 import { settledBy } from "./time-limit.js";
+import { RENEW_AFTER } from "./topology-plan.js";
 
 /** What is held so long (as a part of the longest hold) is given back; what runs has the rest of the time to end. */
 const GIVE_BACK_AT = 0.9;
@@ -34,7 +36,7 @@ export class EndpointReceiver implements Receiver {
   /** With `order: "key"`: suspects stay in their place. */
   readonly #ordered: OrderedIntake | undefined;
   /** With `order: "none"`: suspects are moved, and read apart. */
-  readonly #suspects: { readonly mover: SuspectMover; readonly reader: SuspectReader } | undefined;
+  readonly #suspects: { readonly mover: DeliveryMover; readonly reader: SuspectReader } | undefined;
   #isStopping = false;
   #isGivingBack = false;
   #stopped: Promise<void> | undefined;
@@ -72,7 +74,7 @@ export class EndpointReceiver implements Receiver {
       this.#home = new QueueHome(queue, environment, endpoint, copies, this.#counts, undefined);
       const home = new QueueHome(suspectQueue, environment, endpoint, copies, undefined, undefined);
       const reader = new SuspectReader(environment, home, runs, this.#consumer, sink, repair);
-      this.#suspects = { reader, mover: new SuspectMover(copies, suspectQueue, () => reader.look(), logger) };
+      this.#suspects = { reader, mover: new DeliveryMover(copies, suspectQueue, () => reader.look(), logger) };
     }
   }
 
@@ -114,7 +116,8 @@ export class EndpointReceiver implements Receiver {
     const unexplained = message.fields.redelivered ? this.#counts.unexplained(message) : 0;
     if (this.#ordered) this.#ordered.take(delivery, unexplained);
     else if (this.#isStopping) void delivery.release();
-    else if (unexplained >= SUSPECT_AFTER) void this.#suspects?.mover.move(delivery);
+    else if (unexplained >= SUSPECT_AFTER) void this.#suspects?.mover.setAside(delivery);
+    else if (deliveryCountOf(message) >= RENEW_AFTER) void this.#suspects?.mover.renew(delivery);
     else this.#sink.deliver(delivery);
   }
 

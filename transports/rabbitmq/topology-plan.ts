@@ -20,10 +20,18 @@ export interface BrokerTopology {
 }
 
 /**
- * Deliveries after which the broker itself dead-letters: only a net, far above what the bus needs to find a message that kills
- * processes. Every lost connection counts as a delivery of all that was held.
+ * Deliveries after which the broker itself dead-letters: only a net, for what no client can read, far above what the bus needs to find a message that
+ * kills processes. Every lost connection counts as a delivery of all that was held; before an innocent message comes near, it is stored anew
+ * ({@link RENEW_AFTER}).
  */
 export const DELIVERY_LIMIT = 50;
+/** From so many deliveries on a message is replaced by a copy of itself, at the end of its queue, whose count begins anew. */
+export const RENEW_AFTER = 40;
+/**
+ * The same with `order: "key"`, where a copy would lose its place: higher than the 13 deaths that each of 31 culprits before it in a prefetch of 32 may
+ * cost a message that is held behind them, with as many again for lost connections.
+ */
+export const ORDERED_DELIVERY_LIMIT = 1_000;
 /**
  * For queues where the limit must not bite, since looking at a dead letter counts as a delivery. Not `-1`, which is "none" on 4.x and
  * "at once" on 3.10.
@@ -69,7 +77,7 @@ function queuesOf(endpoint: EndpointPlan, names: Names): readonly QueueSpec[] {
       name: queue,
       arguments: {
         "x-queue-type": "quorum",
-        "x-delivery-limit": DELIVERY_LIMIT,
+        "x-delivery-limit": order === "key" ? ORDERED_DELIVERY_LIMIT : DELIVERY_LIMIT,
         ...deadLetteringTo(deadLetterQueue),
         ...(order === "key" ? { "x-single-active-consumer": true } : {}),
       },
