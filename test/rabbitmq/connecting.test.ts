@@ -7,11 +7,12 @@ import { createServer as createTlsServer } from "node:tls";
 import { inspect } from "node:util";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { TransportError } from "../../src/contracts/transport.js";
-import { mistakeInServer } from "../../transports/rabbitmq/connect-error.js";
+import { connectError, mistakeInServer } from "../../transports/rabbitmq/connect-error.js";
 import { rabbitmq } from "../../transports/rabbitmq/index.js";
 import { describeWithRabbitmq } from "../support/brokers.js";
 import { eventually } from "./support/eventually.js";
 import { Bench, message } from "./support/port.js";
+import { withUser } from "./support/users.js";
 
 async function errorOf(work: Promise<unknown>): Promise<TransportError> {
   try {
@@ -28,7 +29,7 @@ function changed(url: string, change: (url: URL) => void): string {
   return copy.href;
 }
 
-describeWithRabbitmq("connecting", ({ url }) => {
+describeWithRabbitmq("connecting", ({ url, managementUrl }) => {
   test("a wrong password names the user, and never the password", async () => {
     const bench = new Bench(url);
     const port = bench.newPort({ url: changed(url, (copy) => Object.assign(copy, { username: "guest", password: "not-the-secret" })) });
@@ -49,6 +50,32 @@ describeWithRabbitmq("connecting", ({ url }) => {
 
     expect(error).toMatchObject({ code: "configuration", retryable: false });
     expect(error.message).toContain('virtual host "no/such"');
+  });
+
+  test("a virtual host in which the user has no rights is named, with what the server says", async () => {
+    const bench = new Bench(url);
+    await using user = await withUser(url, managementUrl ?? "", { configure: ".*", write: ".*", read: ".*" });
+    await user.forbid();
+
+    const error = await errorOf(bench.newPort({ url: user.url }).open());
+
+    expect(error).toMatchObject({ code: "configuration", retryable: false });
+    expect(error.message).toContain(`refused for user '${user.name}'`);
+    expect(inspect(error, { depth: 10 })).not.toContain(user.password);
+  });
+
+  test("a connection limit that is reached is waited for, since it passes", async () => {
+    const bench = new Bench(url);
+    await using user = await withUser(url, managementUrl ?? "", { configure: ".*", write: ".*", read: ".*" });
+    await user.limitConnections(0);
+    const port = bench.newPort({ url: user.url });
+
+    const opening = port.open();
+    await eventually("two tries", () => port.log.filter((line) => line.includes("connection limit (0) is reached")).length >= 2);
+    await user.limitConnections(10);
+    await opening;
+
+    expect(port.statusOf("publisher")?.status).toBe("up");
   });
 
   test("a host name that is not known is named", async () => {
@@ -195,17 +222,37 @@ describeWithRabbitmq("connecting", ({ url }) => {
 });
 
 describe("what is wrong with a server", () => {
-  const { addresses } = {
-    addresses: {
-      secure: false,
-      host: "rabbit",
-      port: 5672,
-      username: "u",
-      password: "p",
-      virtualHost: "/",
-      parameters: new URLSearchParams(),
-    },
+  const addresses = {
+    secure: false,
+    host: "rabbit",
+    port: 5672,
+    username: "u",
+    password: "p",
+    virtualHost: "/",
+    parameters: new URLSearchParams(),
   };
+  const notOpened = new Error("Expected ConnectionOpenOk; got <ConnectionClose channel:0>");
+
+  test.each([
+    [541, "INTERNAL_ERROR - access to vhost 'v' refused for user 'u': vhost 'v' is down"],
+    [530, "NOT_ALLOWED - access to vhost 'v' refused for user 'u': connection limit (10) is reached"],
+    [530, "NOT_ALLOWED - connection refused for user 'u': user connection limit (10) is reached"],
+    [320, "CONNECTION_FORCED - broker forced connection closure with reason 'shutdown'"],
+  ])("what may pass is tried again: %i %s", (code, text) => {
+    expect(connectError(notOpened, addresses, { code, text })).toMatchObject({ code: "unavailable", retryable: true });
+  });
+
+  test.each([
+    [530, "NOT_ALLOWED - vhost v not found"],
+    [530, "NOT_ALLOWED - access to vhost 'v' refused for user 'u'"],
+    [403, "ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN."],
+  ])("what somebody has to change is told at once: %i %s", (code, text) => {
+    expect(connectError(notOpened, addresses, { code, text })).toMatchObject({ code: "configuration", retryable: false });
+  });
+
+  test("a refusal whose reason nobody told is tried again", () => {
+    expect(connectError(notOpened, addresses, undefined)).toMatchObject({ code: "unavailable", retryable: true });
+  });
 
   test.each(["3.9.29", "3.8.0", "2.7.1"])("RabbitMQ %s is too old", (version) => {
     expect(mistakeInServer({ product: "RabbitMQ", version }, addresses)).toMatchObject({ code: "configuration", retryable: false });

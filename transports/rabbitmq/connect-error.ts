@@ -1,5 +1,5 @@
 import { isOlder } from "./client.js";
-import { RabbitMqError, serverAnswer, textOf, unavailable } from "./errors.js";
+import { RabbitMqError, type ServerAnswer, serverAnswer, textOf, unavailable } from "./errors.js";
 import type { Address } from "./url.js";
 
 /** The first version with quorum queues that dead-letter at least once; before it a delayed retry could be lost by the broker. */
@@ -25,29 +25,39 @@ const CERTIFICATE_CODES: ReadonlySet<string> = new Set([
   "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
 ]);
 
+/** Refusals (530) that end by themselves: `connection limit (10) is reached`, of a virtual host, a user or a node. */
+const PASSING_REFUSAL = /limit \(?\S+\)? is reached|is down/;
+
 /** `host:port`, the only part of a URL that a text may name beside the user and the virtual host. */
 export function nodeOf(address: Address): string {
   return `${address.host.includes(":") ? `[${address.host}]` : address.host}:${address.port}`;
 }
 
+/** Whether the server closed the connection where it should have opened the virtual host: amqplib then keeps the reason to itself. */
+export function isUnexplained(error: unknown): boolean {
+  return /Expected ConnectionOpenOk; got <ConnectionClose/.test(textOf(error));
+}
+
 /**
  * What went wrong with one try to connect, in words. "configuration", not retryable: it cannot succeed before somebody changes
  * something; everything else may pass.
+ * @param answer what the server said, where it is known
  */
-export function connectError(error: unknown, address: Address): RabbitMqError {
+export function connectError(error: unknown, address: Address, answer: ServerAnswer | undefined = serverAnswer(error)): RabbitMqError {
   const node = nodeOf(address);
   const permanent = (text: string): RabbitMqError => new RabbitMqError("configuration", text, { retryable: false, cause: error });
-  const answer = serverAnswer(error);
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   const user = `the user "${address.username}"`;
   if (answer?.code === 403)
     return permanent(`RabbitMQ at ${node} refused the login of ${user}. Check user and password in the option "url".`);
-  if (answer?.code === 530 || /Expected ConnectionOpenOk; got <ConnectionClose/.test(textOf(error))) {
+  if (answer?.code === 530 && !PASSING_REFUSAL.test(answer.text)) {
     return permanent(
-      `RabbitMQ at ${node} does not let ${user} into the virtual host "${address.virtualHost}": it does not exist there, the user has no ` +
-        'permissions in it, or its connection limit is reached. Check the path of the option "url", or add the virtual host and the permissions.',
+      `RabbitMQ at ${node} does not let ${user} into the virtual host "${address.virtualHost}" (${answer.text}): it does not exist there, or the user has no ` +
+        'permissions in it. Check the path of the option "url", or add the virtual host and the permissions.',
     );
   }
+  if (answer) return unavailable(`RabbitMQ at ${node} closed the connection: ${answer.text}.`, error);
+  if (isUnexplained(error)) return unavailable(`RabbitMQ at ${node} did not open the virtual host "${address.virtualHost}".`, error);
   if (code === "ENOTFOUND") return permanent(`The host name of RabbitMQ at ${node} is not known. Check the option "url".`);
   if (CERTIFICATE_CODES.has(code)) {
     return permanent(

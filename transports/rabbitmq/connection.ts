@@ -4,8 +4,9 @@ import type { Logger } from "../../src/contracts/logger.js";
 import { backoffWithHalfJitter } from "../../src/util/backoff.js";
 import { delay } from "../../src/util/delay.js";
 import type { AmqpClient } from "./client.js";
-import { connectError, mistakeInServer, nodeOf } from "./connect-error.js";
+import { connectError, isUnexplained, mistakeInServer, nodeOf } from "./connect-error.js";
 import { RabbitMqError, serverAnswer, textOf, unavailable } from "./errors.js";
+import { whyNotOpened } from "./open-refusal.js";
 import type { ResolvedOptions } from "./options.js";
 import { settledBy } from "./time-limit.js";
 import type { Address } from "./url.js";
@@ -182,7 +183,8 @@ export class ManagedConnection {
       try {
         return { live: await this.#connectTo(address, signal) };
       } catch (cause) {
-        const error = cause instanceof RabbitMqError ? cause : connectError(cause, address);
+        const answer = isUnexplained(cause) ? await whyNotOpened(address, this.#options, signal) : undefined;
+        const error = cause instanceof RabbitMqError ? cause : connectError(cause, address, answer);
         if (worst === undefined || error.retryable) worst = error;
       }
     }

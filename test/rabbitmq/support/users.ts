@@ -12,6 +12,9 @@ export interface TemporaryUser extends AsyncDisposable {
   readonly password: string;
   permit(permissions: Permissions): Promise<void>;
   changePassword(password: string): Promise<void>;
+  /** Takes the virtual host away from it. */
+  forbid(): Promise<void>;
+  limitConnections(most: number): Promise<void>;
 }
 
 /** A user of the broker's virtual host `/`, made over the management API and gone when disposed of. */
@@ -30,10 +33,21 @@ export async function withUser(url: string, managementUrl: string, permissions: 
   };
   const changePassword = (secret: string): Promise<void> => call("PUT", `/users/${name}`, { password: secret, tags: "" });
   const permit = (rights: Permissions): Promise<void> => call("PUT", `/permissions/%2F/${name}`, rights);
+  const forbid = (): Promise<void> => call("DELETE", `/permissions/%2F/${name}`);
+  const limitConnections = (value: number): Promise<void> => call("PUT", `/user-limits/${name}/max-connections`, { value });
   await changePassword(password);
   await permit(permissions);
   const own = new URL(url);
   own.username = name;
   own.password = password;
-  return { url: own.href, name, password, permit, changePassword, [Symbol.asyncDispose]: () => call("DELETE", `/users/${name}`) };
+  return {
+    url: own.href,
+    name,
+    password,
+    permit,
+    changePassword,
+    forbid,
+    limitConnections,
+    [Symbol.asyncDispose]: () => call("DELETE", `/users/${name}`),
+  };
 }
