@@ -42,7 +42,7 @@ export function p1NothingLost({ promise, ordered }: Suite): void {
     const Cancelled = stage.message("cancelled");
     const seen = stage.collector<string>();
     const bus = stage.bus();
-    stage.endpoint(bus, stage.name("log")).subscribe([Placed, Cancelled], (note) => {
+    stage.mixedEndpoint(bus, stage.name("log")).subscribe([Placed, Cancelled], (note) => {
       seen.add(`${note.n} ${note instanceof Placed} ${note instanceof Cancelled}`);
     });
     await bus.start();
@@ -162,7 +162,7 @@ export function p1NothingLost({ promise, ordered }: Suite): void {
     const publisher = stage.bus();
     await publisher.start();
     const before = stage.bus();
-    stage.endpoint(before, shipping).subscribe([Placed, Cancelled], () => {});
+    stage.mixedEndpoint(before, shipping).subscribe([Placed, Cancelled], () => {});
     await before.start();
     await before.stop();
 

@@ -137,7 +137,7 @@ export function p2FewRepeats({ promise }: Suite): void {
     const seen = stage.collector<string>();
     const bus = stage.bus();
     for (const name of [first, second]) {
-      stage.endpoint(bus, name).subscribe([Placed, Shipped], (note, context) => seen.add(`${context.endpoint} ${note.n}`));
+      stage.mixedEndpoint(bus, name).subscribe([Placed, Shipped], (note, context) => seen.add(`${context.endpoint} ${note.n}`));
     }
     await bus.start();
 

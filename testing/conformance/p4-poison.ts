@@ -103,7 +103,7 @@ export function p4Poison({ promise }: Suite): void {
     await stage.eventually("the old instance has met it", () => stage.health(before, shipping).counts.retried > 0);
 
     const after = stage.bus();
-    stage.endpoint(after, shipping, { retry }).subscribe([Placed, Fresh], (note) => seen.add(note.n));
+    stage.mixedEndpoint(after, shipping, { retry }).subscribe([Placed, Fresh], (note) => seen.add(note.n));
     await after.start();
     await before.stop();
 

@@ -80,6 +80,11 @@ export class Stage {
     return bus.endpoint(name, { retry: false, ...(order ? { order } : {}), ...options });
   }
 
+  /** As `endpoint`, for several types: in order only where the transport orders messages of several types among each other. */
+  mixedEndpoint(bus: Bus, name: string, options: EndpointOptions = {}): Endpoint {
+    return this.endpoint(bus, name, this.capabilities.order === "endpoint" ? options : { ...options, order: "none" });
+  }
+
   /** A started bus with one endpoint that handles one type. */
   async listen(
     name: string,

@@ -75,7 +75,10 @@ export class CarelessKafkaReceiver implements Receiver {
   }
 
   #joined(assignment: Readonly<Record<string, readonly number[]>>): void {
-    if (this.#mistakes.resetAtRejoin) return this.#trackers.clear();
+    if (this.#mistakes.resetAtRejoin) {
+      this.#trackers.clear();
+      return;
+    }
     for (const [key, tracker] of this.#trackers) {
       if (assignment[tracker.topic]?.includes(tracker.partition)) continue;
       tracker.lose();

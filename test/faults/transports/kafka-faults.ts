@@ -189,7 +189,8 @@ export const groupFaults: readonly FaultKind[] = [
         gone.push(`${target.name}${politely ? "" : " (killed)"}`);
         await wait(random.integer(500, 3_000));
       }
-      return { hits: supervisor.consumers.map((service) => service.hit(rounds)), detail: gone.join(", ") };
+      // Each of them leaves, and comes: twice the partitions move.
+      return { hits: supervisor.consumers.map((service) => service.hit(2 * rounds)), detail: gone.join(", ") };
     },
   },
   {
