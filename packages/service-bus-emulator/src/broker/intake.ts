@@ -1,0 +1,78 @@
+import { DecodeError } from "../amqp/amqp-error.js";
+import { integerOf } from "../amqp/values.js";
+import type { BrokerContext } from "./broker-context.js";
+import { BrokerError, type IncomingMessage } from "./contracts.js";
+import type { QueueDescription, TopicDescription } from "./descriptions.js";
+import { DuplicateHistory, duplicateKey } from "./duplicate-history.js";
+import { errors } from "./errors.js";
+import { type Identity, readIdentity } from "./message-sections.js";
+import { sends } from "./primary-queue.js";
+import type { MessageContent } from "./queued-message.js";
+
+const SCHEDULED_ENQUEUE_TIME = "x-opt-scheduled-enqueue-time";
+
+/** What a queue or a topic asks before it takes messages, and the ids that it has seen. */
+export class Intake {
+  readonly history: DuplicateHistory = new DuplicateHistory();
+  readonly #id: number;
+  readonly #path: string;
+  readonly #context: BrokerContext;
+  readonly #state: () => { readonly description: QueueDescription | TopicDescription; readonly bytes: number };
+
+  constructor(
+    identity: { readonly id: number; readonly path: string },
+    context: BrokerContext,
+    state: () => { readonly description: QueueDescription | TopicDescription; readonly bytes: number },
+  ) {
+    this.#id = identity.id;
+    this.#path = identity.path;
+    this.#context = context;
+    this.#state = state;
+  }
+
+  /** @throws BrokerError when nothing may be sent now. */
+  assertOpen(): void {
+    if (this.#context.faults.throttledUntil > this.#context.timers.now()) throw errors.busy();
+    const { description, bytes } = this.#state();
+    if (!sends(description.status)) throw errors.disabled(this.#path, "sends");
+    if (bytes >= description.maxSizeInMegabytes * 1_048_576) throw errors.full(this.#path, description.maxSizeInMegabytes);
+  }
+
+  /** Reads what a queue needs to know of a message; refuses what is none. */
+  read(message: IncomingMessage): MessageContent & Identity {
+    const identity = identityOf(message.bare);
+    const at = integerOf(message.annotations?.get(SCHEDULED_ENQUEUE_TIME) ?? null);
+    return {
+      durable: message.durable,
+      priority: message.priority,
+      timeToLive: message.timeToLive,
+      annotations: message.annotations,
+      bare: message.bare,
+      messageId: identity.messageId,
+      sessionId: identity.sessionId,
+      scheduledEnqueueTime: at === undefined ? undefined : Number(at),
+      hops: 0,
+    };
+  }
+
+  /** Whether a message of this id was taken within the window: then this one is dropped. */
+  isDuplicate(bare: Buffer): boolean {
+    const { description } = this.#state();
+    if (!description.requiresDuplicateDetection) return false;
+    const key = duplicateKey(identityOf(bare).messageId);
+    if (key === undefined) return false;
+    const now = this.#context.timers.now();
+    const seen = this.history.check(key, now, description.duplicateDetectionHistoryTimeWindow);
+    if (!seen) this.#context.journal?.duplicateKeySeen(this.#id, key, now);
+    return seen;
+  }
+}
+
+function identityOf(bare: Buffer): Identity {
+  try {
+    return readIdentity(bare);
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error;
+    throw new BrokerError("amqp:decode-error", `The message cannot be read: ${error.message}.`);
+  }
+}

@@ -1,0 +1,81 @@
+import type { AmqpValue } from "../amqp/values.js";
+import type { IncomingMessage, MessageState, StoredMessage } from "./contracts.js";
+
+/** Where a message stands in its queue. "gone": no longer in it; what still refers to it skips it. */
+export type Place = "ready" | "locked" | "deferred" | "scheduled" | "gone";
+
+/** What a message is made of when it enters a queue. */
+export interface MessageContent extends IncomingMessage {
+  readonly sessionId: string | undefined;
+  readonly deadLetterSource?: string | undefined;
+  readonly scheduledEnqueueTime?: number | undefined;
+  /** How many entities forwarded it so far. */
+  readonly hops: number;
+}
+
+const EMPTY = Buffer.alloc(0);
+
+/** A message in a queue; the queue changes it as it goes from state to state. */
+export class QueuedMessage implements StoredMessage {
+  readonly sequence: number;
+  readonly enqueuedSequence: number;
+  readonly enqueuedTime: number;
+  readonly durable: boolean;
+  readonly priority: number | undefined;
+  readonly timeToLive: number | undefined;
+  readonly annotations: ReadonlyMap<string, AmqpValue> | undefined;
+  readonly sessionId: string | undefined;
+  readonly deadLetterSource: string | undefined;
+  readonly scheduledEnqueueTime: number | undefined;
+  readonly hops: number;
+  /** Epoch milliseconds; infinite where no time to live is observed. */
+  readonly expiresAt: number;
+  bare: Buffer;
+  deliveryCount = 0;
+  place: Place = "ready";
+  state: MessageState = 0;
+
+  constructor(
+    content: MessageContent,
+    position: { readonly sequence: number; readonly enqueuedSequence: number; readonly enqueuedTime: number; readonly expires: boolean },
+  ) {
+    this.sequence = position.sequence;
+    this.enqueuedSequence = position.enqueuedSequence;
+    this.enqueuedTime = position.enqueuedTime;
+    this.durable = content.durable;
+    this.priority = content.priority;
+    this.timeToLive = content.timeToLive;
+    this.annotations = content.annotations;
+    this.sessionId = content.sessionId;
+    this.deadLetterSource = content.deadLetterSource;
+    this.scheduledEnqueueTime = content.scheduledEnqueueTime;
+    this.hops = content.hops;
+    this.bare = content.bare;
+    this.expiresAt =
+      position.expires && content.timeToLive !== undefined ? position.enqueuedTime + content.timeToLive : Number.POSITIVE_INFINITY;
+  }
+
+  get sequenceNumber(): bigint {
+    return BigInt(this.sequence);
+  }
+
+  get enqueuedSequenceNumber(): bigint {
+    return BigInt(this.enqueuedSequence);
+  }
+
+  /** Bytes that count for the size of the entity. */
+  get size(): number {
+    return this.bare.length;
+  }
+
+  /** The same message, in no queue. */
+  copy(): QueuedMessage {
+    return Object.assign(Object.create(QueuedMessage.prototype) as QueuedMessage, this);
+  }
+
+  /** Takes it out of its queue; the body is let go at once although structures may still refer to the message. */
+  discard(): void {
+    this.place = "gone";
+    this.bare = EMPTY;
+  }
+}
