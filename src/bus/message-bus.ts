@@ -197,7 +197,7 @@ export class MessageBus implements Bus {
   async #open(planned: readonly PlannedEndpoint[]): Promise<void> {
     const { store, service, namePrefix, logger, topology, publishes } = this.#settings;
     const transport = await this.#connection.open();
-    checkCapabilities(transport.name, transport.capabilities, this.#settings, planned);
+    checkCapabilities(transport, this.#settings, planned);
     if (planned.some(({ settings }) => settings.deduplication)) {
       this.#storeOpened = store.open(
         { service, namePrefix, logger, status: (status, reason) => this.#health.storeIs(status, reason) },

@@ -1,5 +1,5 @@
 import type { Store } from "../contracts/store.js";
-import type { EndpointPlan, TransportCapabilities } from "../contracts/transport.js";
+import type { EndpointPlan, Transport, TransportCapabilities } from "../contracts/transport.js";
 import type { EndpointDefinition } from "../endpoint/endpoint-definition.js";
 import { TrolleybusError } from "../errors.js";
 import type { BusSettings } from "../options/bus-settings.js";
@@ -29,14 +29,10 @@ export function planEndpoints(settings: BusSettings, definitions: readonly Endpo
 }
 
 /** Checks what only the transport can say. @throws TrolleybusError "unsupported" with everything that it cannot do, at once */
-export function checkCapabilities(
-  transport: string,
-  capabilities: TransportCapabilities,
-  settings: BusSettings,
-  planned: readonly PlannedEndpoint[],
-): void {
+export function checkCapabilities(port: Transport, settings: BusSettings, planned: readonly PlannedEndpoint[]): void {
+  const { name: transport, capabilities } = port;
   const found = [
-    ...planned.flatMap((endpoint) => unsupportedBy(transport, capabilities, endpoint)),
+    ...planned.flatMap((endpoint) => unsupportedBy(port, endpoint)),
     ...tooLongNames(transport, capabilities, settings, planned),
   ];
   const { maxMessageBytes } = settings;
@@ -52,15 +48,17 @@ export function checkCapabilities(
   });
 }
 
-function unsupportedBy(transport: string, capabilities: TransportCapabilities, endpoint: PlannedEndpoint): readonly string[] {
+function unsupportedBy(port: Transport, endpoint: PlannedEndpoint): readonly string[] {
+  const { name: transport, capabilities } = port;
   const { plan, settings, definition } = endpoint;
+  const { types } = definition.consumers;
   const where = `endpoint "${plan.name}"`;
   const wrong: string[] = [];
   if (settings.order === "key" && capabilities.order === "none")
     wrong.push(`${where} asks for order: "key", which ${transport} cannot give. Take order: "none" or another transport.`);
-  if (settings.order === "key" && capabilities.order === "type" && definition.consumers.types.length > 1) {
+  if (settings.order === "key" && capabilities.order === "type" && types.length > 1 && !port.ordersTogether?.(types)) {
     wrong.push(
-      `${where} asks for order: "key" and takes ${definition.consumers.types.length} types; ${transport} keeps order within one type only. Give each type an endpoint, or let the types share a topic.`,
+      `${where} asks for order: "key" and takes ${types.length} types; ${transport} keeps order within one type only. Give each type an endpoint, or let the types share a topic.`,
     );
   }
   if (settings.handlerTimeoutMs >= capabilities.maxHoldMs / 2) {

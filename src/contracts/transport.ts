@@ -20,6 +20,12 @@ export interface Transport {
   share?(): Transport;
 
   /**
+   * Where `capabilities.order` is "type": whether messages of these types are in order among each other all the same, for they share a topic.
+   * May be called before `open`. Absent: they never are.
+   */
+  ordersTogether?(messageTypes: readonly string[]): boolean;
+
+  /**
    * Connects, for publishing. Rejects when that cannot succeed (bad credentials, no such host name, wrong version), else keeps trying
    * until `signal` aborts. Afterwards the adapter repairs connections, channels and links by itself, for ever, with backoff and jitter.
    */
@@ -182,6 +188,12 @@ export interface Delivery {
   readonly lost: AbortSignal;
   /** Whether the delivery is lost, without making the signal: looked at before every run that had to wait. */
   readonly isLost: boolean;
+
+  /**
+   * A run of a "careful" delivery has failed, the process lives, and the delivery will be run again: it did not kill, so it need not be alone from
+   * now on. Absent where each retry is another delivery.
+   */
+  survived?(): void;
 
   /** Done. Batched; what comes of it is not reported but for "lost". */
   complete(): "settled" | "lost";

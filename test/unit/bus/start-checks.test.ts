@@ -125,6 +125,10 @@ describe("what the transport cannot do is refused when it is connected, all at o
     };
     expect(await mistakesOf(two, {}, { order: "type" })).toContain("takes 2 types; scripted keeps order within one type only");
     expect(await mistakesOf(audit({ order: "key" }), {}, { order: "type" })).toBe("it started");
+
+    const transport = Object.assign(new ScriptedTransport(), { ordersTogether: (types: readonly string[]) => types.length === 2 });
+    transport.capabilities = { ...transport.capabilities, order: "type" };
+    expect(await mistakesOf(two, { transport })).toBe("it started");
     expect(await mistakesOf(two)).toBe("it started");
   });
 
