@@ -1,3 +1,20 @@
+import {
+  kafkaBusDrain,
+  kafkaBusFill,
+  kafkaBusIdle,
+  kafkaBusKeys,
+  kafkaBusLatency,
+  kafkaBusPublish,
+  kafkaBusWaiting,
+} from "./cases/kafka-bus.js";
+import {
+  kafkaRawDrain,
+  kafkaRawIdle,
+  kafkaRawKeys,
+  kafkaRawLatency,
+  kafkaRawPublishArrays,
+  kafkaRawPublishEach,
+} from "./cases/kafka-raw.js";
 import { memoryBus, memoryJson } from "./cases/memory.js";
 import { rabbitmqBusDrain, rabbitmqBusEndToEnd, rabbitmqBusLatency, rabbitmqBusPublish } from "./cases/rabbitmq-bus.js";
 import { rabbitmqRawDrain, rabbitmqRawEndToEnd, rabbitmqRawLatency, rabbitmqRawPublish } from "./cases/rabbitmq-raw.js";
@@ -10,14 +27,18 @@ export type Case = (prefix: string) => Promise<Figures>;
 export interface Goal {
   readonly what: string;
   readonly ratio: (bus: Figures, baseline: Figures) => number;
+  /** Of what is no ratio. @default "x" */
+  readonly unit?: string;
   readonly atLeast?: number;
   readonly atMost?: number;
 }
 
 export interface Comparison {
   readonly name: string;
-  readonly needs: "nothing" | "rabbitmq";
+  readonly needs: "nothing" | "rabbitmq" | "kafka";
   readonly baseline: Case;
+  /** Runs between the two, for what the second finds. */
+  readonly between?: Case;
   readonly bus: Case;
   readonly goals: readonly Goal[];
 }
@@ -78,6 +99,71 @@ export const COMPARISONS: readonly Comparison[] = [
     goals: [
       { what: "p50", ratio: p50, atMost: 1.2 },
       { what: "p99", ratio: p99, atMost: 1.5 },
+    ],
+  },
+  {
+    name: "Kafka publish, 1000 outstanding, against a request a message",
+    needs: "kafka",
+    baseline: kafkaRawPublishEach,
+    bus: kafkaBusPublish,
+    goals: [
+      { what: "rate", ratio: rate, atLeast: 8 },
+      { what: "CPU", ratio: cpu },
+    ],
+  },
+  {
+    name: "Kafka publish, 1000 outstanding, against arrays made by hand",
+    needs: "kafka",
+    baseline: kafkaRawPublishArrays,
+    bus: kafkaBusPublish,
+    goals: [
+      { what: "rate", ratio: rate, atLeast: 0.95 },
+      { what: "CPU", ratio: cpu },
+    ],
+  },
+  {
+    name: "Kafka drain, against eachBatch on all partitions",
+    needs: "kafka",
+    baseline: kafkaRawDrain,
+    bus: kafkaBusDrain,
+    goals: [
+      { what: "rate", ratio: rate, atLeast: 0.7 },
+      { what: "CPU", ratio: cpu, atMost: 1.4 },
+    ],
+  },
+  {
+    name: "Kafka handlers of 5 ms, 100 keys, against eachMessage on all partitions",
+    needs: "kafka",
+    baseline: kafkaRawKeys,
+    bus: kafkaBusKeys,
+    goals: [{ what: "rate", ratio: rate, atLeast: 10 }],
+  },
+  {
+    name: "Kafka latency at 500 msg/s",
+    needs: "kafka",
+    baseline: kafkaRawLatency,
+    bus: kafkaBusLatency,
+    goals: [
+      { what: "p50", ratio: p50, atMost: 1.2 },
+      { what: "p99", ratio: p99, atMost: 1.5 },
+    ],
+  },
+  {
+    name: "Kafka memory with 100,000 waiting, against none",
+    needs: "kafka",
+    baseline: kafkaBusWaiting,
+    between: kafkaBusFill,
+    bus: kafkaBusWaiting,
+    goals: [{ what: "more memory", ratio: (bus, baseline) => bus.rssMb - baseline.rssMb, unit: "MB", atMost: 50 }],
+  },
+  {
+    name: "Kafka idle",
+    needs: "kafka",
+    baseline: kafkaRawIdle,
+    bus: kafkaBusIdle,
+    goals: [
+      { what: "CPU of one core", ratio: (bus) => bus.cpuPercent ?? 0, unit: "%", atMost: 4 },
+      { what: "longest of five stop()", ratio: (bus) => bus.stopMs ?? 0, unit: "ms", atMost: 500 },
     ],
   },
 ];

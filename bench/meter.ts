@@ -6,6 +6,10 @@ export interface Figures {
   readonly rssMb: number;
   readonly p50Ms?: number;
   readonly p99Ms?: number;
+  /** Of one core, while nothing is to do. */
+  readonly cpuPercent?: number;
+  /** The longest `stop()`. */
+  readonly stopMs?: number;
 }
 
 /** Measures from now until `stop`. */
