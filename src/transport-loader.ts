@@ -17,6 +17,7 @@ interface Adapter {
 const ADAPTERS: Readonly<Record<string, Adapter>> = {
   memory: { schemes: ["memory"], load: () => import("trolleybus/memory") },
   rabbitmq: { schemes: ["amqp", "amqps"], load: () => import("trolleybus/rabbitmq") },
+  kafka: { schemes: ["kafka"], load: () => import("trolleybus/kafka") },
 };
 const TYPES = Object.keys(ADAPTERS);
 const SCHEMES = TYPES.flatMap((type) => ADAPTERS[type]?.schemes.map((scheme) => `${scheme}:`) ?? []);

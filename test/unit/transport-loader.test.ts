@@ -11,12 +11,16 @@ function mistakesIn(option: unknown): readonly string[] {
 }
 
 describe("a transport may be given", () => {
-  test.each(["memory:", "memory:tests", "amqp://host", "amqps://user:secret@host/vhost", "AMQP://host"])("as the URL %s", (url) => {
-    expect(mistakesIn(url)).toEqual([]);
-  });
+  test.each(["memory:", "memory:tests", "amqp://host", "amqps://user:secret@host/vhost", "AMQP://host", "kafka://a:9092,b:9092"])(
+    "as the URL %s",
+    (url) => {
+      expect(mistakesIn(url)).toEqual([]);
+    },
+  );
 
   test("as plain data", () => {
     expect(mistakesIn({ type: "rabbitmq", url: "amqp://host" })).toEqual([]);
+    expect(mistakesIn({ type: "kafka", brokers: "host:9092" })).toEqual([]);
   });
 
   test("made by hand: each bus gets a share of one that can be shared, else the one itself", async () => {
@@ -47,11 +51,11 @@ test("what the adapter finds wrong is told", async () => {
 });
 
 test.each([
-  ["kafka://host"],
+  ["mqtt://host"],
   ["memory"],
   [""],
   ["://"],
-  [{ type: "kafka" }],
+  [{ type: "mqtt" }],
   [{ type: 5 }],
   [{ type: "constructor" }],
   [{}],

@@ -123,7 +123,8 @@ export function bodyOf(record: RecordContent): Uint8Array {
   return record.value ?? NOTHING;
 }
 
-function textOfHeader(value: HeaderValue): string {
+/** A header as text; of several values under one name the last. */
+export function textOfHeader(value: HeaderValue): string {
   if (typeof value === "string") return value;
   if (Buffer.isBuffer(value)) return value.toString("utf8");
   const last = value.at(-1);

@@ -1,0 +1,230 @@
+import { DriverError, type DriverProducer, type OutgoingRecord } from "./driver.js";
+import type { KafkaError } from "./errors.js";
+import { partitionOfKey } from "./partitioner.js";
+import type { Publication } from "./publication.js";
+import { BATCH_OVERHEAD, MAX_BYTES, MAX_RECORDS, SendLane } from "./send-lane.js";
+import { within } from "./time-limit.js";
+import type { TopicState } from "./topic-directory.js";
+
+/** The records of one lane in a request. */
+export interface RequestPart {
+  readonly lane: SendLane;
+  readonly partition: number;
+  readonly publications: readonly Publication[];
+}
+
+export interface ProduceQueueOwner {
+  readonly producer: DriverProducer | undefined;
+  /** What is known of the topic now; `undefined` when it is to be looked for, and its lanes wait. */
+  stateOf(topic: string): TopicState | undefined;
+  /** A request was not confirmed. Answers its publications or puts them back into their lanes. */
+  failed(parts: readonly RequestPart[], error: DriverError, producer: DriverProducer): void;
+  /** Nothing waits or is in flight. */
+  idle(): void;
+}
+
+/** Requests in flight to one broker: enough to keep it busy while kafkajs encodes the next. */
+const MAX_IN_FLIGHT = 5;
+/** A request with so many records is worth its cost; lanes with fewer share one. */
+const ENOUGH_RECORDS = 64;
+
+/**
+ * Makes requests of what waits: once per turn of the event loop, per leader, several in flight at a time; each partition's records with keys one
+ * request after the other, those without keys wherever there is room.
+ */
+export class ProduceQueue {
+  readonly #owner: ProduceQueueOwner;
+  /** The driver ends a request by itself; one that does not, because it hangs in something else, ends here. */
+  readonly #requestMs: number;
+  readonly #lanes = new Map<string, Map<number, SendLane>>();
+  readonly #inFlight = new Map<number, number>();
+  #requests = 0;
+  #waiting = 0;
+  #isScheduled = false;
+  #turn = 0;
+
+  constructor(owner: ProduceQueueOwner, requestMs: number) {
+    this.#owner = owner;
+    this.#requestMs = requestMs;
+  }
+
+  get isIdle(): boolean {
+    return this.#waiting === 0 && this.#requests === 0;
+  }
+
+  add(publication: Publication, state: TopicState): void {
+    const { key, topic } = publication.record;
+    const partition = key === null ? -1 : partitionOfKey(key, state.partitions.length);
+    this.#laneOf(topic, partition).push(publication);
+    this.#waiting++;
+    this.schedule();
+  }
+
+  /** Back to the front of its lane, for another try. */
+  putBack({ lane, publications }: RequestPart): void {
+    lane.putBack(publications);
+    this.#recount();
+    this.schedule();
+  }
+
+  /** Looks for something to send at the end of this turn. */
+  schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      this.#pump();
+    });
+  }
+
+  /** Lets go of what was answered meanwhile. */
+  purge(): void {
+    for (const lanes of this.#lanes.values()) for (const lane of lanes.values()) lane.purge();
+    this.#recount();
+    this.schedule();
+  }
+
+  /** Answers all that waits. */
+  refuseAll(error: KafkaError): void {
+    for (const topic of [...this.#lanes.keys()]) this.refuseTopic(topic, error);
+  }
+
+  refuseTopic(topic: string, error: KafkaError): void {
+    for (const lane of this.#lanes.get(topic)?.values() ?? []) this.refuseLane(lane, error);
+  }
+
+  refuseLane(lane: SendLane, error: KafkaError): void {
+    for (const publication of lane.drain()) publication.refused(error);
+    this.#recount();
+    this.schedule();
+  }
+
+  #laneOf(topic: string, partition: number): SendLane {
+    let lanes = this.#lanes.get(topic);
+    if (!lanes) {
+      lanes = new Map();
+      this.#lanes.set(topic, lanes);
+    }
+    let lane = lanes.get(partition);
+    if (!lane) {
+      lane = new SendLane(topic, partition);
+      lanes.set(partition, lane);
+    }
+    return lane;
+  }
+
+  #pump(): void {
+    const { producer } = this.#owner;
+    if (producer && this.#waiting > 0) {
+      for (const [leader, candidates] of this.#candidates()) {
+        while (candidates.length > 0 && this.#roomAt(leader) > 0) {
+          const parts = this.#nextRequest(candidates, this.#roomAt(leader) === 1);
+          if (parts.length > 0) void this.#run(parts, leader, producer);
+        }
+      }
+    }
+    if (this.isIdle) this.#owner.idle();
+  }
+
+  /** The lanes from which something may go, with the partition for it, by leader. */
+  #candidates(): Map<number, { lane: SendLane; partition: number; state: TopicState }[]> {
+    const byLeader = new Map<number, { lane: SendLane; partition: number; state: TopicState }[]>();
+    for (const [topic, lanes] of this.#lanes) {
+      const state = this.#owner.stateOf(topic);
+      if (!state) continue;
+      for (const lane of lanes.values()) {
+        if (lane.length === 0 || lane.isBusy) continue;
+        if (lane.partition >= 0) {
+          const leader = state.partitions[lane.partition]?.leader ?? -1;
+          listIn(byLeader, leader).push({ lane, partition: lane.partition, state });
+        } else {
+          for (let left = lane.length; left > 0; left -= lane.limit) {
+            const { partition, leader } = this.#anyPartition(state);
+            listIn(byLeader, leader).push({ lane, partition, state });
+          }
+        }
+      }
+    }
+    return byLeader;
+  }
+
+  /** Each in turn, but none whose leader is busy, or away, while another one's is not. */
+  #anyPartition({ partitions }: TopicState): { readonly partition: number; readonly leader: number } {
+    const count = partitions.length;
+    for (let i = 0; i < count; i++) {
+      const candidate = partitions[this.#turn++ % count];
+      if (candidate && candidate.leader >= 0 && this.#roomAt(candidate.leader) > 0) return candidate;
+    }
+    return partitions[this.#turn++ % count] ?? { partition: 0, leader: -1 };
+  }
+
+  #nextRequest(candidates: { lane: SendLane; partition: number; state: TopicState }[], isLast: boolean): readonly RequestPart[] {
+    const parts: RequestPart[] = [];
+    const enough = isLast ? MAX_RECORDS : ENOUGH_RECORDS;
+    let records = 0;
+    let bytes = 0;
+    while (candidates.length > 0 && records < enough) {
+      const { lane, partition, state } = candidates[0] as (typeof candidates)[number];
+      if (lane.isAlone && parts.length > 0) break;
+      const room = Math.min(MAX_BYTES - bytes, state.maxMessageBytes - BATCH_OVERHEAD);
+      const publications = lane.take(MAX_RECORDS - records, room, parts.length > 0);
+      if (publications.length === 0 && lane.length > 0) break;
+      candidates.shift();
+      if (publications.length === 0) continue;
+      lane.isBusy = lane.partition >= 0;
+      parts.push({ lane, partition, publications });
+      records += publications.length;
+      for (const publication of publications) bytes += publication.bytes;
+      if (lane.isAlone) break;
+    }
+    return parts;
+  }
+
+  async #run(parts: readonly RequestPart[], leader: number, producer: DriverProducer): Promise<void> {
+    this.#requests++;
+    this.#inFlight.set(leader, (this.#inFlight.get(leader) ?? 0) + 1);
+    this.#recount();
+    const records: OutgoingRecord[] = [];
+    for (const { partition, publications } of parts) {
+      for (const publication of publications) {
+        publication.isHandedOver = true;
+        const { topic, key, value, headers } = publication.record;
+        records.push({ topic, partition, key, value, headers });
+      }
+    }
+    try {
+      await within(this.#requestMs, producer.produce(records), () => new DriverError("timeout", "no answer in time"));
+      for (const { lane, publications } of parts) {
+        lane.widen();
+        for (const publication of publications) publication.sent();
+      }
+    } catch (error) {
+      for (const { publications } of parts) for (const publication of publications) publication.isHandedOver = false;
+      const known = error instanceof DriverError ? error : new DriverError("unknown", String(error), { cause: error });
+      this.#owner.failed(parts, known, producer);
+    }
+    for (const { lane } of parts) lane.isBusy = false;
+    this.#requests--;
+    this.#inFlight.set(leader, (this.#inFlight.get(leader) ?? 1) - 1);
+    this.schedule();
+  }
+
+  #roomAt(leader: number): number {
+    return MAX_IN_FLIGHT - (this.#inFlight.get(leader) ?? 0);
+  }
+
+  #recount(): void {
+    let waiting = 0;
+    for (const lanes of this.#lanes.values()) for (const lane of lanes.values()) waiting += lane.length;
+    this.#waiting = waiting;
+  }
+}
+
+function listIn<K, V>(map: Map<K, V[]>, key: K): V[] {
+  let list = map.get(key);
+  if (!list) {
+    list = [];
+    map.set(key, list);
+  }
+  return list;
+}

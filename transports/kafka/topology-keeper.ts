@@ -1,0 +1,81 @@
+import type { Logger } from "../../src/contracts/logger.js";
+import type { TopologyPlan } from "../../src/contracts/transport.js";
+import type { KafkaConnection } from "./connection.js";
+import { textOf } from "./errors.js";
+import type { Names } from "./mapping.js";
+import type { TopicDirectory } from "./topic-directory.js";
+import { applyTopology } from "./topology.js";
+import { messageTopicsOf, type PlannedTopic, type TopicSettings, topologyOf } from "./topology-plan.js";
+
+/** A topic of retries that exists, whether or not the endpoint still has that delay. */
+export interface RetryTopic {
+  readonly topic: string;
+  readonly delayMs: number;
+}
+
+/** Remembers what this bus has had made, and makes anew what somebody took away meanwhile. */
+export class TopologyKeeper {
+  readonly #connection: KafkaConnection;
+  readonly #directory: TopicDirectory;
+  readonly #names: Names;
+  readonly #settings: TopicSettings;
+  readonly #logger: Logger;
+  readonly #made = new Map<string, PlannedTopic>();
+  readonly #repairs = new Set<string>();
+
+  constructor(connection: KafkaConnection, directory: TopicDirectory, names: Names, settings: TopicSettings, logger: Logger) {
+    this.#connection = connection;
+    this.#directory = directory;
+    this.#names = names;
+    this.#settings = settings;
+    this.#logger = logger;
+  }
+
+  /** @throws KafkaError "topology" naming every difference or missing right, "unavailable" when the cluster keeps failing */
+  async provision(plan: TopologyPlan, mode: "create" | "verify"): Promise<void> {
+    const limits = new Map<string, number>();
+    if (plan.endpoints.length > 0) await this.#learnLimits([...messageTopicsOf(plan, this.#names)], limits);
+    const wanted = topologyOf(plan, this.#names, this.#settings, (topic) => limits.get(topic) ?? this.#directory.defaultLimit);
+    await applyTopology(this.#connection, this.#directory, wanted, mode, this.#logger);
+    if (mode === "create") for (const planned of wanted) this.#made.set(planned.topic, planned);
+  }
+
+  /** The topics of delayed retries of an endpoint that exist, those of earlier delays too. */
+  async retryTopicsOf(endpoint: string): Promise<readonly RetryTopic[]> {
+    const found: RetryTopic[] = [];
+    for (const topic of await this.#connection.admin((admin) => admin.listTopics())) {
+      const delayMs = this.#names.retryDelayOf(endpoint, topic);
+      if (delayMs !== undefined) found.push({ topic, delayMs });
+    }
+    return found.sort((a, b) => a.delayMs - b.delayMs);
+  }
+
+  /** Makes a topic anew that is gone, in the background; `false` when this bus has not had it made. */
+  repairTopic(topic: string): boolean {
+    const planned = this.#made.get(topic);
+    if (!planned) return false;
+    if (!this.#repairs.has(topic)) {
+      this.#repairs.add(topic);
+      this.#logger.warn(`Topic "${topic}" is not there in Kafka any more. It is made anew; what nobody had handled of it is lost.`);
+      void this.#repair(planned);
+    }
+    return true;
+  }
+
+  async #repair(planned: PlannedTopic): Promise<void> {
+    try {
+      await applyTopology(this.#connection, this.#directory, [planned], "create", this.#logger);
+    } catch (error) {
+      this.#logger.error(`Topic "${planned.topic}" cannot be made anew: ${textOf(error)}`);
+    }
+    this.#repairs.delete(planned.topic);
+  }
+
+  // Of those that are not there yet, or cannot be looked at, the cluster's own limit is taken; what else is wrong with them is told later.
+  async #learnLimits(topics: readonly string[], limits: Map<string, number>): Promise<void> {
+    const known = await Promise.allSettled(topics.map((topic) => this.#directory.find(topic)));
+    for (const each of known) {
+      if (each.status === "fulfilled" && each.value) limits.set(each.value.topic, each.value.maxMessageBytes);
+    }
+  }
+}
