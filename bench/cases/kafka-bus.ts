@@ -48,7 +48,6 @@ async function fill(prefix: string, count: number, keyed = false): Promise<void>
 }
 
 export async function kafkaBusPublish(prefix: string): Promise<Figures> {
-  await withGroup(prefix);
   const bus = makeBus(prefix);
   await pump(WARM_UP, OUTSTANDING, (i) => bus.publish(new OrderPlaced(i, 0)));
   const measured = meter();
