@@ -28,6 +28,8 @@ export function retry(endpoint: EndpointContext): PipelineStep {
       }
       if (verdict === "again") continue;
       if (verdict === "void") return giveBack(endpoint, message, history, performance.now());
+      // A run that timed out may still go on, and do what it is suspected of.
+      if (verdict.reason !== "timed-out") message.delivery.survived?.();
       history = { attempts: history.attempts + 1, round: history.round, firstFailedAt: history.firstFailedAt ?? new Date() };
       if (verdict.again === "at-once" && atOnce < endpoint.settings.retry.immediate) {
         const ms = backoffWithFullJitter(atOnce++, endpoint.settings.retry.immediateDelayMs, endpoint.settings.handlerTimeoutMs);

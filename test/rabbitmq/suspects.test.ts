@@ -255,6 +255,36 @@ describeWithRabbitmq("suspects", ({ url }) => {
     },
   );
 
+  test('with order "key" a suspect that fails and kills nobody holds up nothing while it waits for its retry', {
+    timeout: 60_000,
+  }, async () => {
+    const bench = new Bench(url);
+    const plan = bench.plan("billing", { order: "key" });
+    const port = await bench.port();
+    await port.transport.provision({ events: [], endpoints: [plan] }, "create");
+    for (const name of ["failing", "behind it"]) await port.send(message({ endpoint: "billing" }, name));
+    for (let death = 0; death < 3; death++) {
+      const mortal = await bench.mortalPort();
+      await dieHolding(mortal, await mortal.receive(plan, 1), 1);
+    }
+    const inbox = await port.receive(plan);
+    const [failing] = await inbox.reach(1);
+    expect(failing?.suspicion).toBe("careful");
+
+    failing?.survived?.();
+
+    await inbox.reach(2);
+    expect(inbox.texts).toEqual(["failing", "behind it"]);
+    expect(inbox.deliveries.map(({ suspicion, isLost }) => ({ suspicion, isLost }))).toEqual([
+      { suspicion: "none", isLost: false },
+      { suspicion: "none", isLost: false },
+    ]);
+    await bench.isEmpty("billing.suspect.runs");
+    for (const delivery of inbox.deliveries) expect(delivery.complete()).toBe("settled");
+    await inbox.close();
+    await bench.isEmpty("billing");
+  });
+
   test("a suspect that is given back by eleven processes that stop is not said to have crashed", { timeout: 60_000 }, async () => {
     const bench = new Bench(url);
     const plan = bench.plan("shipping");

@@ -49,7 +49,8 @@ export class ConsumerChannel {
   readonly #logger: Logger;
   #session: Session | undefined;
   #epoch = 0;
-  #isPaused = false;
+  /** Who paused it and has not resumed it yet. */
+  #pauses = 0;
   #leave: () => void = () => {};
   #started: { resolve: () => void; reject: (error: Error) => void } | undefined;
   readonly #giveUpStart = (): void => {
@@ -92,9 +93,16 @@ export class ConsumerChannel {
     });
   }
 
-  /** Takes no more from the queue, while what is held stays settleable. What arrives before the broker knows is still delivered. */
+  /**
+   * Takes no more from the queue until each who paused it has resumed it, while what is held stays settleable. What arrives before the broker
+   * knows is still delivered.
+   */
   async pause(): Promise<void> {
-    this.#isPaused = true;
+    this.#pauses++;
+    await this.#cancel();
+  }
+
+  async #cancel(): Promise<void> {
     const session = this.#session;
     await session?.consuming?.catch(() => {});
     const tag = session?.consumerTag;
@@ -105,9 +113,9 @@ export class ConsumerChannel {
 
   /** After {@link pause}. */
   async resume(): Promise<void> {
-    this.#isPaused = false;
+    this.#pauses--;
     const session = this.#session;
-    if (session) await this.#consume(session).catch((error: unknown) => this.#give(session, textOf(error)));
+    if (session && this.#pauses === 0) await this.#consume(session).catch((error: unknown) => this.#give(session, textOf(error)));
   }
 
   /** How much waits in the queue, `undefined` while there is no channel to ask on. @throws what may pass */
@@ -173,7 +181,7 @@ export class ConsumerChannel {
     this.#session = session;
     this.#owner.opened(session.held);
     try {
-      if (!this.#isPaused) await this.#consume(session);
+      if (this.#pauses === 0) await this.#consume(session);
       if (this.#session === session) this.#isReceiving();
     } catch (error) {
       session.answer ??= serverAnswer(error);
@@ -224,7 +232,7 @@ export class ConsumerChannel {
       session.consuming = undefined;
     });
     await session.consuming;
-    if (this.#isPaused) await this.pause();
+    if (this.#pauses > 0) await this.#cancel();
   }
 
   async #beginToConsume(session: Session): Promise<void> {

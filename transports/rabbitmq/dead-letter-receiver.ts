@@ -211,6 +211,7 @@ export class DeadLetterReceiver implements Receiver {
         this.#removed++;
         decided();
       },
+      givenUp: decided,
     };
   }
 
@@ -222,7 +223,7 @@ export class DeadLetterReceiver implements Receiver {
       this.#environment.logger.debug(`A dead letter of "${this.#endpoint.name}" is held, since it cannot be put last: ${textOf(error)}`);
       return false;
     }
-    if (delivery.isLost) return true;
+    if (delivery.isGone) return true;
     delivery.held.settle(delivery.tag);
     this.#home.settled(delivery);
     return true;

@@ -38,7 +38,7 @@ export class DeliveryMover {
   /** Holds the delivery until a copy is stored, however long that takes, then answers it. @returns whether it was moved */
   async #move(delivery: RabbitMqDelivery, queue: string, why: string): Promise<boolean> {
     const { messageId } = delivery.properties;
-    for (let attempt = 0; !delivery.isLost; attempt++) {
+    for (let attempt = 0; !delivery.isGone; attempt++) {
       try {
         if ((await this.#copies.storeUnlessUncarriable(delivery.message, queue, {})) === "reject") {
           this.#logger.error(

@@ -16,6 +16,10 @@ export interface DeliveryHome {
   release(delivery: RabbitMqDelivery): void | Promise<void>;
   /** Called once when it is settled, not when it is lost. */
   settled(delivery: RabbitMqDelivery): void;
+  /** It was run alone, failed, and killed nobody. */
+  survived?(delivery: RabbitMqDelivery): void;
+  /** It goes back with its channel, which is about to close, though that still holds others. */
+  givenUp(delivery: RabbitMqDelivery): void;
 }
 
 /** Open: nothing asked yet. Busy: a copy is on its way. */
@@ -31,6 +35,7 @@ export class RabbitMqDelivery implements Delivery, HeldDelivery {
   #state: State = "open";
   #isLost = false;
   #isAnswered = false;
+  #isCleared = false;
   #loss: AbortController | undefined;
   #properties: Partial<NativeProperties> | undefined;
   #headers: Readonly<Record<string, string>> | undefined;
@@ -73,13 +78,29 @@ export class RabbitMqDelivery implements Delivery, HeldDelivery {
     return this.#loss.signal;
   }
 
+  /** Asked before every run: one that has not begun when the channel is about to close is not begun, and goes back with it. */
   get isLost(): boolean {
+    if (!this.#isLost && this.held.isLeaving && this.#state === "open") this.#giveUp();
     return this.#isLost;
+  }
+
+  /** Whether its channel is gone, or it was given up. */
+  get isGone(): boolean {
+    return this.#isLost;
+  }
+
+  /** It was a suspect, and is none any more. */
+  get isCleared(): boolean {
+    return this.#isCleared;
   }
 
   /** Answered to the broker: completed, or replaced by a copy. Neither lost nor released. */
   get isAnswered(): boolean {
     return this.#isAnswered;
+  }
+
+  survived(): void {
+    if (this.suspicion === "careful") this.#home.survived?.(this);
   }
 
   complete(): "settled" | "lost" {
@@ -107,6 +128,19 @@ export class RabbitMqDelivery implements Delivery, HeldDelivery {
   reject(): void {
     this.#begin("reject");
     this.#end(true);
+  }
+
+  /** It need not run alone any more. */
+  clear(): void {
+    this.suspicion = "none";
+    this.#isCleared = true;
+  }
+
+  #giveUp(): void {
+    this.#isLost = true;
+    this.held.keep(this.tag);
+    this.#home.givenUp(this);
+    this.#loss?.abort();
   }
 
   lose(): void {

@@ -22,6 +22,7 @@ export class HeldDeliveries<T extends HeldDelivery = HeldDelivery> {
   #isOpen = true;
   #newest = 0;
   #firstKept = Number.POSITIVE_INFINITY;
+  #isLeaving = false;
   #whenEmpty: (() => void)[] = [];
   readonly #flush = (): void => this.flush();
 
@@ -36,6 +37,16 @@ export class HeldDeliveries<T extends HeldDelivery = HeldDelivery> {
 
   get size(): number {
     return this.#unsettled.size;
+  }
+
+  /** Whether the channel is about to be closed, so that nothing of it should be begun any more. */
+  get isLeaving(): boolean {
+    return this.#isLeaving;
+  }
+
+  /** From now on a delivery that asks whether it is lost, as it does before it is run, is. */
+  leave(): void {
+    this.#isLeaving = true;
   }
 
   /** The tag of what has been held longest. */

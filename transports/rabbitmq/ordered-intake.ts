@@ -62,10 +62,16 @@ export class OrderedIntake {
     this.#progress();
   }
 
+  /** A suspect was run alone, failed, and killed nobody: it waits for its retry beside the others. */
+  cleared(delivery: RabbitMqDelivery): void {
+    delivery.clear();
+    this.#progress();
+  }
+
   /** A channel is gone, and its deliveries with it. */
   lost(deliveries: readonly RabbitMqDelivery[]): void {
     for (const delivery of deliveries) this.#taken.delete(delivery);
-    this.#waiting = this.#waiting.filter(({ delivery }) => !delivery.isLost);
+    this.#waiting = this.#waiting.filter(({ delivery }) => !delivery.isGone);
     this.#progress();
   }
 
@@ -95,7 +101,7 @@ export class OrderedIntake {
     while (!this.#isHeldUp) {
       const next = this.#waiting.shift();
       if (!next) break;
-      if (next.delivery.isLost) continue;
+      if (next.delivery.isGone) continue;
       if (next.isSuspect) await this.#runAlone(next.delivery);
       else this.#hand(next.delivery);
     }
@@ -104,7 +110,7 @@ export class OrderedIntake {
 
   async #runAlone(delivery: RabbitMqDelivery): Promise<void> {
     await this.whenNothingTaken();
-    while (!(await suspectTurn.take(TURN_TIMEOUT_MS, delivery.lost))) if (delivery.isLost) return;
+    while (!(await suspectTurn.take(TURN_TIMEOUT_MS, delivery.lost))) if (delivery.isGone) return;
     try {
       await this.#runInTurn(delivery);
     } finally {
@@ -115,17 +121,17 @@ export class OrderedIntake {
   async #runInTurn(delivery: RabbitMqDelivery): Promise<void> {
     const run = await this.#noteRun(delivery);
     if (!run) return;
-    if (this.#isHeldUp && !delivery.isLost) this.#waiting.unshift({ delivery, isSuspect: true });
-    else if (!delivery.isLost) {
+    if (this.#isHeldUp && !delivery.isGone) this.#waiting.unshift({ delivery, isSuspect: true });
+    else if (!delivery.isGone) {
       delivery.suspicion = run.unfinished >= CRASHED_AFTER ? "crashed" : "careful";
       this.#hand(delivery);
-      await this.whenNothingTaken();
+      while (this.#taken.size > 0 && !delivery.isCleared) await this.#nextProgress();
     }
-    await (delivery.isAnswered ? this.#runs.settled(run) : this.#runs.survived(run));
+    await (delivery.isAnswered || delivery.isCleared ? this.#runs.settled(run) : this.#runs.survived(run));
   }
 
   async #noteRun(delivery: RabbitMqDelivery): Promise<AloneRun | undefined> {
-    for (let attempt = 0; !delivery.isLost; attempt++) {
+    for (let attempt = 0; !delivery.isGone; attempt++) {
       try {
         return await this.#runs.begin(identityOf(delivery.message));
       } catch (error) {

@@ -73,6 +73,17 @@ export class QueueHome implements DeliveryHome {
     this.#ordered?.settled(delivery);
   }
 
+  survived(delivery: RabbitMqDelivery): void {
+    if (!this.#ordered) return;
+    this.#counts?.cleared(delivery.message);
+    this.#ordered.cleared(delivery);
+  }
+
+  givenUp(delivery: RabbitMqDelivery): void {
+    this.#counts?.survived(delivery.message);
+    this.#ordered?.settled(delivery);
+  }
+
   #tellUncarriable(message: Message, how: string): void {
     this.#logger.error(
       `A message at "${this.source}" has headers or a size that no client can publish again. RabbitMQ dead-letters it as it is, ${how}.`,

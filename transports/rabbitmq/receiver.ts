@@ -17,8 +17,8 @@ import { DeliveryCounts, SUSPECT_AFTER } from "./suspicion.js";
 import { settledBy } from "./time-limit.js";
 import { RENEW_AFTER } from "./topology-plan.js";
 
-/** What is held so long (as a part of the longest hold) is given back; what runs has the rest of the time to end. */
-const GIVE_BACK_AT = 0.9;
+/** What is held so long (as a part of the longest hold) is given back; what runs has the rest of the time, which no handler may exceed, to end. */
+const GIVE_BACK_AT = 0.5;
 
 /** How often it is told how much waits in the queue. */
 const TELL_LAG_EVERY_MS = 15_000;
@@ -137,6 +137,7 @@ export class EndpointReceiver implements Receiver {
     if (this.#isGivingBack || this.#isStopping) return;
     this.#isGivingBack = true;
     const held = this.#consumer.held;
+    held?.leave();
     const deadline = performance.now() + this.#environment.maxHoldMs * (1 - GIVE_BACK_AT);
     if (this.#ordered) {
       this.#ordered.holdUp();

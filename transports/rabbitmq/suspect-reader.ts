@@ -156,14 +156,14 @@ export class SuspectReader {
       throw error;
     }
     if (this.#stopping.signal.aborted) await delivery.release();
-    else if (!delivery.isLost) {
+    else if (!delivery.isGone) {
       if (run.unfinished >= CRASHED_AFTER) delivery.suspicion = "crashed";
       this.#sink.deliver(delivery);
       await held.whenEmpty();
       held.flush();
     }
     await (delivery.isAnswered ? this.#runs.settled(run) : this.#runs.survived(run));
-    if (delivery.isLost) throw unavailable("the channel was lost while a suspect was held");
+    if (delivery.isGone) throw unavailable("the channel was lost while a suspect was held");
   }
 
   async #look(): Promise<number> {

@@ -18,14 +18,22 @@ export class DeliveryCounts {
 
   /** This process held the message, and the message went back uncompleted, through no fault of its own. */
   survived(message: Message): void {
+    this.#note(message, (this.#survived.get(identityOf(message)) ?? 0) + 1);
+  }
+
+  #note(message: Message, times: number): void {
     const id = identityOf(message);
-    const times = (this.#survived.get(id) ?? 0) + 1;
     this.#survived.delete(id);
     this.#survived.set(id, times);
     if (this.#survived.size > MAX_REMEMBERED) {
       const oldest = this.#survived.keys().next();
       if (!oldest.done) this.#survived.delete(oldest.value);
     }
+  }
+
+  /** The message was run alone and killed nobody: what was counted before is no evidence. */
+  cleared(message: Message): void {
+    this.#note(message, deliveryCountOf(message));
   }
 
   /** Deliveries before this one that ended, as far as is known, with the process that held the message. */

@@ -21,10 +21,10 @@ import { Sender } from "./sender.js";
 import { TopologyKeeper } from "./topology-keeper.js";
 
 /**
- * RabbitMQ closes a channel that holds a delivery for longer than `consumer_timeout`, 30 min by default. A handler may run for half of this (10 min),
- * and what waits is given back before 20 min, so that the last run that has begun by then ends in time.
+ * RabbitMQ closes a channel that holds a delivery for longer than `consumer_timeout`, 30 min by default. A handler may run for nearly half of this (14 min):
+ * after 14 min nothing more that is held is begun, and all of it is given back when what runs by then has ended.
  */
-const MAX_HOLD_MS = 20 * 60_000;
+const MAX_HOLD_MS = 28 * 60_000;
 /** `max_message_size` of RabbitMQ 4.x, 16 MiB by default (128 MiB on 3.x); AMQP does not tell it. A lower one is learnt from the first refusal. */
 const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
 /** Room for what a failed message carries beside its body. */

@@ -348,3 +348,33 @@ test("a class that a consumer is made of is made anew for each run", async () =>
   expect((await answerOf(made.transport.deliverMessage("shop", "shop.shipped", { n: 1 }))).verb).toBe("complete");
   expect(instances.size).toBe(3);
 });
+
+describe("a suspect that fails", () => {
+  test("is told to have survived its run, so that it need not run alone again", async () => {
+    let runs = 0;
+    const made = await started(
+      () => {
+        if (++runs === 1) throw new Error("not yet");
+      },
+      { retry: { immediate: 1, immediateDelay: 1 } },
+    );
+    const delivery = made.transport.deliverMessage("shop", "shop.placed", { n: 1 }, {}, { suspicion: "careful" });
+    const survived = vi.fn();
+    Object.assign(delivery, { survived });
+
+    expect((await answerOf(delivery)).verb).toBe("complete");
+
+    expect(survived).toHaveBeenCalledTimes(1);
+  });
+
+  test("is not told so after a run that timed out, which may still go on", async () => {
+    const made = await started(() => new Promise(() => {}), { handlerTimeout: 1000 });
+    const delivery = made.transport.deliverMessage("shop", "shop.placed", { n: 1 }, {}, { suspicion: "careful" });
+    const survived = vi.fn();
+    Object.assign(delivery, { survived });
+
+    expect((await answerOf(delivery)).verb).toBe("retry");
+
+    expect(survived).not.toHaveBeenCalled();
+  });
+});
