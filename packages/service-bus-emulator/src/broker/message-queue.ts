@@ -431,13 +431,9 @@ export abstract class MessageQueue implements Receivable, SessionQueue {
     this.#serving = true;
     try {
       for (const receiver of this.#hungry) {
+        const message = receiver.credit > 0 ? this.#takeReady(this.#ready) : undefined;
+        if (!message) break;
         this.#hungry.delete(receiver);
-        if (receiver.credit <= 0) continue;
-        const message = this.#takeReady(this.#ready);
-        if (!message) {
-          this.#hungry.add(receiver);
-          break;
-        }
         receiver.deliver(receiver.mode === "peek-lock" ? this.#lock(message, undefined) : this.#consume(message));
         if (receiver.credit > 0) this.#hungry.add(receiver);
       }
