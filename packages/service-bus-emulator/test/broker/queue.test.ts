@@ -123,9 +123,9 @@ describe("A queue", () => {
     const receiver = receive(queue.deadLetters);
     clock.advance(10 * 60_000);
     expect(receiver.deliveries.length).toBe(11);
-    expect(refusal(() => queue.deadLetters.settle(receiver.last.lockToken, { kind: "dead-letter", reason: "x", description: "y" })).condition).toBe(
-      "amqp:not-allowed",
-    );
+    expect(
+      refusal(() => queue.deadLetters.settle(receiver.last.lockToken, { kind: "dead-letter", reason: "x", description: "y" })).condition,
+    ).toBe("amqp:not-allowed");
     expect(queue.deadLetters.peek(0n, 10)).toHaveLength(1);
   });
 
@@ -258,7 +258,9 @@ describe("A queue", () => {
     expect(receiver.texts).toEqual(["now"]);
     clock.advance(1);
     expect(receiver.texts).toEqual(["now", "later", "also later"]);
-    const { message: scheduled } = receiver.deliveries[1] as { message: { sequenceNumber: bigint; enqueuedSequenceNumber: bigint; enqueuedTime: number } };
+    const { message: scheduled } = receiver.deliveries[1] as {
+      message: { sequenceNumber: bigint; enqueuedSequenceNumber: bigint; enqueuedTime: number };
+    };
     expect(scheduled.sequenceNumber).toBe(4n);
     expect(scheduled.enqueuedSequenceNumber).toBe(1n);
     expect(scheduled.enqueuedTime).toBe(at);
@@ -425,7 +427,8 @@ describe("A queue", () => {
     const queue = namespace.createQueue("q", { maxDeliveryCount: 100 });
     queue.send(texts(10_000).map((text) => message(text)));
     const receiver = receive(queue, 10_000);
-    for (const [i, delivery] of receiver.deliveries.entries()) queue.settle(delivery.lockToken, { kind: i % 3 === 0 ? "abandon" : "complete" });
+    for (const [i, delivery] of receiver.deliveries.entries())
+      queue.settle(delivery.lockToken, { kind: i % 3 === 0 ? "abandon" : "complete" });
     const again = receive(queue, 10_000);
     const expected = texts(10_000).filter((_, i) => i % 3 === 0);
     expect(again.texts).toEqual(expected);

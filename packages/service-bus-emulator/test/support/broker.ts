@@ -1,6 +1,14 @@
 import { encodeValue } from "../../src/amqp/encoder.js";
 import { type AmqpValue, described, map, timestamp, ulong } from "../../src/amqp/values.js";
-import type { BrokerError, Delivery, IncomingMessage, ReceiveMode, Receivable, Receiver, StoredMessage } from "../../src/broker/contracts.js";
+import type {
+  BrokerError,
+  Delivery,
+  IncomingMessage,
+  Receivable,
+  ReceiveMode,
+  Receiver,
+  StoredMessage,
+} from "../../src/broker/contracts.js";
 import { PropertyIndex, readApplicationProperties } from "../../src/broker/message-sections.js";
 import { ServiceBusNamespace } from "../../src/broker/service-bus-namespace.js";
 import { ManualClock } from "./manual-clock.js";
@@ -39,7 +47,8 @@ export function message(text: string, options: MessageOptions = {}): IncomingMes
     durable: true,
     priority: undefined,
     timeToLive: options.timeToLive,
-    annotations: options.scheduledAt === undefined ? undefined : new Map([["x-opt-scheduled-enqueue-time", timestamp(options.scheduledAt)]]),
+    annotations:
+      options.scheduledAt === undefined ? undefined : new Map([["x-opt-scheduled-enqueue-time", timestamp(options.scheduledAt)]]),
     bare: Buffer.concat(sections),
   };
 }
