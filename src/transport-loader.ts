@@ -10,6 +10,8 @@ export type TransportOption = BusOptions["transport"];
 
 interface Adapter {
   readonly schemes: readonly string[];
+  /** How text begins that is not a URL and its own all the same, in lower case. */
+  readonly beginning?: string;
   readonly load: () => Promise<TransportModule>;
 }
 
@@ -18,6 +20,8 @@ const ADAPTERS: Readonly<Record<string, Adapter>> = {
   memory: { schemes: ["memory"], load: () => import("trolleybus/memory") },
   rabbitmq: { schemes: ["amqp", "amqps"], load: () => import("trolleybus/rabbitmq") },
   kafka: { schemes: ["kafka"], load: () => import("trolleybus/kafka") },
+  // A connection string, as Azure's portal gives it.
+  "azure-service-bus": { schemes: ["sb"], beginning: "endpoint=sb://", load: () => import("trolleybus/azure-service-bus") },
 };
 const TYPES = Object.keys(ADAPTERS);
 const SCHEMES = TYPES.flatMap((type) => ADAPTERS[type]?.schemes.map((scheme) => `${scheme}:`) ?? []);
@@ -65,5 +69,8 @@ function schemeOf(url: string): string {
 
 function adapterOfUrl(url: string): Adapter | undefined {
   const scheme = schemeOf(url).slice(0, -1);
-  return Object.values(ADAPTERS).find((adapter) => adapter.schemes.includes(scheme));
+  const text = url.trimStart().toLowerCase();
+  return Object.values(ADAPTERS).find(
+    ({ schemes, beginning }) => schemes.includes(scheme) || (beginning !== undefined && text.startsWith(beginning)),
+  );
 }

@@ -1,0 +1,187 @@
+import type { ServiceBusReceivedMessage, ServiceBusSessionReceiver } from "@azure/service-bus";
+import type { Logger } from "../../src/contracts/logger.js";
+import type { DeliverySink } from "../../src/contracts/transport.js";
+import type { ManagedClient } from "./connection.js";
+import type { DeliveryHome, ServiceBusDelivery, Verdict } from "./delivery.js";
+import { isLockLost, textOf } from "./errors.js";
+import { HeldDeliveries } from "./held-deliveries.js";
+import { OrderedIntake } from "./ordered-intake.js";
+import type { QueueHome } from "./queue-home.js";
+import { SessionNotes } from "./session-notes.js";
+import type { DeliveryCounts } from "./suspicion.js";
+import { answered, settledBy } from "./time-limit.js";
+
+/** What a {@link HeldSession} is made with. */
+export interface SessionContext {
+  readonly connection: ManagedClient;
+  readonly client: ManagedClient["client"];
+  readonly counts: DeliveryCounts;
+  readonly sink: DeliverySink;
+  readonly logger: Logger;
+  /** Most deliveries of the session that are held at one time. */
+  readonly credit: number;
+  readonly lockDurationMs: number;
+  home(receiver: ServiceBusSessionReceiver): QueueHome;
+  /** Called once: the session is held no longer. */
+  ended(session: HeldSession, reason: string): void;
+}
+
+/** A lock is taken for shorter by this, so that nobody works on what has just been given to another. */
+const SAFETY_MS = 500;
+
+/** One session that this process has the lock of, with what is held of it. Its messages have no locks of their own. */
+export class HeldSession {
+  readonly #receiver: ServiceBusSessionReceiver;
+  readonly #context: SessionContext;
+  readonly #intake: OrderedIntake;
+  readonly #held: HeldDeliveries;
+  readonly acceptedAt: number = performance.now();
+  /** When something last came, or left. */
+  #activeAt: number = performance.now();
+  /** On the clock of `performance.now()`. */
+  #lockedUntil: number;
+  #isRenewing = false;
+  #isStopping = false;
+  #isEnded = false;
+
+  constructor(receiver: ServiceBusSessionReceiver, context: SessionContext) {
+    this.#receiver = receiver;
+    this.#context = context;
+    this.#intake = new OrderedIntake(context.sink, new SessionNotes(receiver, context.connection.requestTimeoutMs), context.logger);
+    this.#held = new HeldDeliveries(new SessionHome(context.home(receiver), this.#intake), context.counts, undefined);
+    this.#lockedUntil = performance.now() + context.lockDurationMs - SAFETY_MS;
+  }
+
+  get id(): string {
+    return this.#receiver.sessionId;
+  }
+
+  get size(): number {
+    return this.#held.size;
+  }
+
+  /** How long nothing has come or left, 0 while something is held. */
+  get idleMs(): number {
+    return this.#held.size > 0 ? 0 : performance.now() - this.#activeAt;
+  }
+
+  start(): void {
+    this.#receiver.subscribe(
+      {
+        processMessage: (message) => this.#arrived(message),
+        processError: async ({ error, errorSource }) => {
+          if (errorSource === "receive" || isLockLost(error)) this.end(textOf(error));
+        },
+      },
+      { autoCompleteMessages: false, maxConcurrentCalls: this.#context.credit },
+    );
+  }
+
+  /** Called now and then: renews the lock, and finds out whether it is gone. */
+  look(): void {
+    const now = performance.now();
+    if (this.#receiver.isClosed) this.end("its link was lost");
+    else if (now >= this.#lockedUntil) this.end("its lock could not be renewed in time");
+    else if (!this.#isRenewing && this.#lockedUntil - now < this.#context.lockDurationMs / 2) void this.#renew();
+  }
+
+  /**
+   * Hands nothing more to the core, and gives back what it has not. The link stays open, and its room for more is not renewed: closing it now, or asking
+   * the broker to drain it, would take the lock from what is being handled.
+   */
+  async stop(): Promise<void> {
+    if (this.#isStopping) return;
+    this.#isStopping = true;
+    await Promise.all(this.#intake.holdUp().map((delivery) => this.#release(delivery)));
+  }
+
+  /** Resolves when nothing is held. */
+  whenEmpty(): Promise<void> {
+    return this.#held.whenEmpty();
+  }
+
+  /** Gives the session back. Never rejects. */
+  async close(deadline: number): Promise<void> {
+    if (this.#isEnded) return;
+    await settledBy(deadline, this.stop());
+    await settledBy(deadline, Promise.all(this.#held.undecided.map((delivery) => this.#release(delivery))));
+    const closing = this.end("closed");
+    await settledBy(deadline, closing);
+  }
+
+  /** It is held no longer, and neither is anything of it. */
+  async end(reason: string): Promise<void> {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    this.#isStopping = true;
+    this.#intake.holdUp();
+    this.#held.loseAll();
+    this.#context.ended(this, reason);
+    await this.#receiver.close().catch((error: unknown) => this.#context.logger.debug(`A session did not close: ${textOf(error)}`));
+  }
+
+  #arrived(message: ServiceBusReceivedMessage): Promise<void> {
+    this.#context.connection.heard();
+    this.#activeAt = performance.now();
+    return new Promise((resolve) => {
+      const delivery = this.#held.add(message, (gone) => {
+        this.#activeAt = performance.now();
+        this.#intake.gone(gone);
+        if (!this.#isStopping) resolve();
+      });
+      if (this.#isStopping) void this.#release(delivery);
+      else this.#intake.take(delivery, this.#context.counts.unexplained(message));
+    });
+  }
+
+  async #release(delivery: ServiceBusDelivery): Promise<void> {
+    if (!delivery.isDecided) await delivery.release().catch(() => delivery.lose());
+  }
+
+  /** Never rejects. */
+  async #renew(): Promise<void> {
+    const { connection, client, lockDurationMs, logger } = this.#context;
+    const askedAt = performance.now();
+    this.#isRenewing = true;
+    try {
+      await answered(this.#receiver.renewSessionLock(), connection.requestTimeoutMs);
+      connection.heard();
+      this.#lockedUntil = askedAt + lockDurationMs - SAFETY_MS;
+    } catch (error) {
+      connection.failed(error, client);
+      if (isLockLost(error)) void this.end("its lock is lost");
+      else logger.debug(`The lock of the session ${this.id} could not be renewed, and is tried again: ${textOf(error)}`);
+    } finally {
+      this.#isRenewing = false;
+    }
+  }
+}
+
+/** Tells the intake what becomes of a suspect beside the broker. */
+class SessionHome implements DeliveryHome {
+  readonly isDeadLetter = false;
+  readonly #home: QueueHome;
+  readonly #intake: OrderedIntake;
+
+  constructor(home: QueueHome, intake: OrderedIntake) {
+    this.#home = home;
+    this.#intake = intake;
+  }
+
+  get source(): string {
+    return this.#home.source;
+  }
+
+  storeRetry(...given: Parameters<QueueHome["storeRetry"]>): Promise<void> {
+    return this.#home.storeRetry(...given);
+  }
+
+  settle(delivery: ServiceBusDelivery, verdict: Verdict): Promise<"settled" | "lost"> {
+    return this.#home.settle(delivery, verdict);
+  }
+
+  survived(delivery: ServiceBusDelivery): void {
+    this.#home.survived(delivery);
+    this.#intake.cleared(delivery);
+  }
+}

@@ -1,0 +1,240 @@
+import type { ServiceBusReceiver, ServiceBusSessionReceiver } from "@azure/service-bus";
+import type { DeliverySink, EndpointPlan, Receiver } from "../../src/contracts/transport.js";
+import { backoffWithHalfJitter } from "../../src/util/backoff.js";
+import { delay } from "../../src/util/delay.js";
+import { MAX_CREDIT, mistakeInQueue, RECEIVER_OPTIONS } from "./consumer-link.js";
+import { CopyStore } from "./copy-store.js";
+import { AzureServiceBusError, isLockLost, isNotFound, serviceAnswer, textOf, unavailable } from "./errors.js";
+import { HeldSession, type SessionContext } from "./held-session.js";
+import { SESSIONS } from "./mapping.js";
+import { QueueHome } from "./queue-home.js";
+import { QueueWatch } from "./queue-watch.js";
+import type { ReceiverEnvironment } from "./receiver-environment.js";
+import { peekFrom } from "./sequence-number.js";
+import { Settler } from "./settler.js";
+import { DeliveryCounts } from "./suspicion.js";
+import { answered, settledBy } from "./time-limit.js";
+
+/** Requests for a session that wait at one time. Each takes what comes next; more of them only take up more sessions of the client's connection. */
+const MAX_ASKING = 4;
+const LOOK_EVERY_MS = 500;
+/** A session of which nothing has come for so long is given back. */
+const IDLE_MS = 10_000;
+/** So soon when this process holds as many as it may, and others may wait. */
+const IDLE_WHEN_FULL_MS = 500;
+/** So long a busy session stays with one process before another may have it. */
+const SLICE_MS = 60_000;
+const FIRST_WAIT_MS = 100;
+const LONGEST_WAIT_MS = 10_000;
+const CLOSE_MS = 10_000;
+
+type Client = ReceiverEnvironment["connection"]["client"];
+
+/**
+ * Receives from the queue of an ordered endpoint: holds sessions, each the messages of some keys, as many as there is room for. A session has one holder at a time,
+ * among all instances; that is what keeps the order. One that falls idle, or has been held for long, is given back, and the next is asked for.
+ */
+export class OrderedReceiver implements Receiver {
+  readonly #environment: ReceiverEnvironment;
+  readonly #endpoint: EndpointPlan;
+  readonly #queue: string;
+  readonly #sink: DeliverySink;
+  readonly #maxSessions: number;
+  readonly #credit: number;
+  readonly #counts = new DeliveryCounts();
+  readonly #copies: CopyStore;
+  readonly #settler: Settler;
+  readonly #watch: QueueWatch;
+  readonly #sessions = new Set<HeldSession>();
+  readonly #stopping = new AbortController();
+  readonly #leave: () => void;
+  #asking = 0;
+  #failures = 0;
+  #spare: { readonly of: unknown; readonly it: ServiceBusReceiver } | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #stopped: Promise<void> | undefined;
+  #status: "up" | "down" = "down";
+
+  constructor(environment: ReceiverEnvironment, endpoint: EndpointPlan, prefetch: number, sink: DeliverySink) {
+    const { connection, names, keeper, sender } = environment;
+    this.#environment = environment;
+    this.#endpoint = endpoint;
+    this.#queue = names.queue(endpoint.name);
+    this.#sink = sink;
+    this.#maxSessions = Math.min(prefetch, SESSIONS);
+    this.#credit = Math.min(MAX_CREDIT, Math.floor(prefetch / this.#maxSessions));
+    this.#copies = new CopyStore(sender, keeper, endpoint.name);
+    this.#settler = new Settler(connection);
+    this.#watch = new QueueWatch(environment, endpoint.name, () => this.#peeker(), { hasRoom: () => false, stalled: () => {} });
+    this.#leave = connection.onReset((reason) => {
+      for (const session of [...this.#sessions]) void session.end(reason);
+    });
+  }
+
+  /** @throws AzureServiceBusError "topology" when the queue is not there, or may not be received from, or has no sessions */
+  async start(): Promise<void> {
+    await this.#find();
+    this.#timer = setInterval(() => this.#look(), LOOK_EVERY_MS);
+    this.#watch.start();
+    this.#ask();
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async close(deadline: number): Promise<void> {
+    await settledBy(deadline, this.stop());
+    await settledBy(deadline, this.#settler.whenIdle());
+    clearInterval(this.#timer);
+    this.#leave();
+    await Promise.all([...this.#sessions].map((session) => session.close(deadline)));
+    if (this.#spare) await settledBy(deadline, this.#spare.it.close());
+  }
+
+  async #stop(): Promise<void> {
+    this.#stopping.abort();
+    this.#watch.stop();
+    await Promise.all([...this.#sessions].map((session) => session.stop()));
+  }
+
+  get #isOver(): boolean {
+    return this.#stopping.signal.aborted || this.#environment.connection.isClosing;
+  }
+
+  /** What is asked here fails where something is wrong with the queue, and is answered at once; a request for a session may wait. */
+  async #find(): Promise<void> {
+    const { connection, keeper, logger } = this.#environment;
+    for (let attempt = 0; !this.#isOver; attempt++) {
+      const { client } = connection;
+      try {
+        await answered(peekFrom(this.#peeker(), 0n, 1), connection.requestTimeoutMs);
+        connection.heard();
+        this.#tell("up");
+        return;
+      } catch (error) {
+        connection.failed(error, client);
+        const mistake = mistakeInQueue(error, this.#queue);
+        const isMissing = isNotFound(error) && !(await keeper.repairEndpoint(this.#endpoint.name).catch(() => false));
+        if (mistake !== undefined || isMissing) {
+          const missing = `The queue "${this.#queue}" is not there in Azure Service Bus. Set topology: "create", or make it as docs/azure-service-bus.md says.`;
+          throw new AzureServiceBusError("topology", mistake ?? missing, { retryable: false, cause: error });
+        }
+        logger.warn(`The queue "${this.#queue}" cannot be reached: ${textOf(error)}. It is tried again.`);
+        await delay(backoffWithHalfJitter(attempt, FIRST_WAIT_MS, LONGEST_WAIT_MS), this.#stopping.signal, connection.closing);
+      }
+    }
+    throw unavailable("The bus was stopped before it had begun to receive.");
+  }
+
+  #look(): void {
+    const isFull = this.#sessions.size >= this.#maxSessions;
+    for (const session of [...this.#sessions]) {
+      session.look();
+      if (this.#isOver) continue;
+      if (session.idleMs >= (isFull ? IDLE_WHEN_FULL_MS : IDLE_MS)) void session.close(performance.now() + CLOSE_MS);
+      else if (performance.now() - session.acceptedAt >= SLICE_MS) void this.#giveBack(session);
+    }
+    this.#ask();
+  }
+
+  readonly #givingBack = new WeakSet<HeldSession>();
+
+  async #giveBack(session: HeldSession): Promise<void> {
+    if (this.#givingBack.has(session)) return;
+    this.#givingBack.add(session);
+    await session.stop();
+    await session.whenEmpty();
+    await session.close(performance.now() + CLOSE_MS);
+  }
+
+  #ask(): void {
+    while (!this.#isOver && this.#asking < MAX_ASKING && this.#sessions.size + this.#asking < this.#maxSessions) {
+      this.#asking++;
+      void this.#askForOne();
+    }
+  }
+
+  /** Never rejects. */
+  async #askForOne(): Promise<void> {
+    const { connection, logger } = this.#environment;
+    const { client } = connection;
+    try {
+      const receiver = await this.#accept(client);
+      connection.heard();
+      this.#failures = 0;
+      this.#tell("up");
+      const session = new HeldSession(receiver, this.#contextOf(client));
+      if (this.#isOver) {
+        await receiver.close();
+        return;
+      }
+      this.#sessions.add(session);
+      session.start();
+    } catch (error) {
+      // No session with messages within the time is no failure; no answer at all is one.
+      const isNone = serviceAnswer(error).code === "ServiceTimeout" || serviceAnswer(error).code === "SessionCannotBeLocked";
+      if (isNone) connection.heard();
+      if (isNone) return;
+      if (isLockLost(error) || this.#isOver) return;
+      connection.failed(error, client);
+      this.#tell("down", textOf(error));
+      logger.warn(`No session of the queue "${this.#queue}" can be taken: ${textOf(error)}. It is tried again.`);
+      if (isNotFound(error)) await this.#environment.keeper.repairEndpoint(this.#endpoint.name).catch(() => false);
+      await delay(backoffWithHalfJitter(this.#failures++, FIRST_WAIT_MS, LONGEST_WAIT_MS), this.#stopping.signal, connection.closing);
+    } finally {
+      this.#asking--;
+      this.#ask();
+    }
+  }
+
+  /** What comes too late is given back. */
+  #accept(client: Client): Promise<ServiceBusSessionReceiver> {
+    const accepting = client.acceptNextSession(this.#queue, { ...RECEIVER_OPTIONS });
+    let isLate = false;
+    accepting.then(
+      (receiver) => {
+        if (isLate) void receiver.close().catch(() => {});
+      },
+      () => {},
+    );
+    return answered(accepting, 2 * this.#environment.connection.requestTimeoutMs).catch((error: unknown) => {
+      isLate = true;
+      throw error;
+    });
+  }
+
+  #contextOf(client: Client): SessionContext {
+    const { connection, logger, lockDurationMs } = this.#environment;
+    return {
+      connection,
+      client,
+      counts: this.#counts,
+      sink: this.#sink,
+      logger,
+      credit: this.#credit,
+      lockDurationMs,
+      home: (receiver) =>
+        new QueueHome(this.#queue, this.#endpoint, this.#queue, this.#copies, this.#counts, this.#settler, () => receiver),
+      ended: (session, reason) => {
+        this.#sessions.delete(session);
+        if (reason !== "closed") logger.warn(`The session ${session.id} of the queue "${this.#queue}" is lost: ${reason}.`);
+        this.#ask();
+      },
+    };
+  }
+
+  #peeker(): ServiceBusReceiver {
+    const { client } = this.#environment.connection;
+    if (this.#spare?.of !== client || this.#spare.it.isClosed)
+      this.#spare = { of: client, it: client.createReceiver(this.#queue, RECEIVER_OPTIONS) };
+    return this.#spare.it;
+  }
+
+  #tell(status: "up" | "down", reason?: string): void {
+    if (status === this.#status && status === "up") return;
+    this.#status = status;
+    this.#environment.status(this.#endpoint.name, status, reason);
+  }
+}

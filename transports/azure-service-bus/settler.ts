@@ -1,0 +1,107 @@
+import type { DeadLetterOptions, ServiceBusReceivedMessage } from "@azure/service-bus";
+import type { FailureHeaders } from "../../src/contracts/transport.js";
+import { backoffWithHalfJitter } from "../../src/util/backoff.js";
+import { cutToBytes } from "../../src/util/cut-to-bytes.js";
+import { delay } from "../../src/util/delay.js";
+import type { ManagedClient } from "./connection.js";
+import type { ServiceBusDelivery, Verdict } from "./delivery.js";
+import { AzureServiceBusError, isLockLost, serviceAnswer, textOf } from "./errors.js";
+import { RELEASED, releasesOf } from "./mapping.js";
+import { answered } from "./time-limit.js";
+
+/** What can settle a message of its entity: the receiver that it came by, or any other. */
+export interface SettlingReceiver {
+  completeMessage(message: ServiceBusReceivedMessage): Promise<void>;
+  abandonMessage(message: ServiceBusReceivedMessage, propertiesToModify?: Record<string, number | string>): Promise<void>;
+  deadLetterMessage(message: ServiceBusReceivedMessage, options?: DeadLetterOptions & Record<string, string>): Promise<void>;
+}
+
+const FIRST_WAIT_MS = 100;
+const LONGEST_WAIT_MS = 5_000;
+/** What the service takes as reason and as description. */
+const MAX_REASON_BYTES = 256;
+const MAX_DESCRIPTION_BYTES = 4096;
+/** Longer details of a failure are left out first, when all together do not fit. Counts, dates and reasons are shorter. */
+const SHORT_DETAIL = 256;
+
+/** Tells the broker what became of messages, as often as it takes while their locks last. */
+export class Settler {
+  readonly #connection: ManagedClient;
+  readonly #pending = new Set<Promise<unknown>>();
+
+  constructor(connection: ManagedClient) {
+    this.#connection = connection;
+  }
+
+  /**
+   * @param receiver asked for at each try, since a link may have gone since the last
+   * @throws AzureServiceBusError when the broker refuses for another reason than a lost lock
+   */
+  settle(delivery: ServiceBusDelivery, verdict: Verdict, receiver: () => SettlingReceiver): Promise<"settled" | "lost"> {
+    const settling = this.#settle(delivery, verdict, receiver);
+    this.#pending.add(settling);
+    const done = (): void => void this.#pending.delete(settling);
+    settling.then(done, done);
+    return settling;
+  }
+
+  /** Resolves when what is being settled now is settled, or lost. */
+  async whenIdle(): Promise<void> {
+    while (this.#pending.size > 0) await Promise.allSettled(this.#pending);
+  }
+
+  async #settle(delivery: ServiceBusDelivery, verdict: Verdict, receiver: () => SettlingReceiver): Promise<"settled" | "lost"> {
+    let isShort = false;
+    for (let attempt = 0; !delivery.isLost; attempt++) {
+      const { client } = this.#connection;
+      try {
+        await answered(tell(receiver(), delivery.message, verdict, isShort), 2 * this.#connection.requestTimeoutMs);
+        this.#connection.heard();
+        return "settled";
+      } catch (error) {
+        this.#connection.failed(error, client);
+        if (isLockLost(error)) return "lost";
+        // A second try finds the first, whose answer was lost.
+        if (/already settled/i.test(textOf(error))) return "settled";
+        if (this.#connection.isClosing) return "lost";
+        const refusal = refusalIn(error);
+        if (refusal && verdict.as === "dead-letter" && !isShort) isShort = true;
+        else if (refusal) throw refusal;
+        else await delay(backoffWithHalfJitter(attempt, FIRST_WAIT_MS, LONGEST_WAIT_MS), this.#connection.closing, delivery.lost);
+      }
+    }
+    return "lost";
+  }
+}
+
+function tell(receiver: SettlingReceiver, message: ServiceBusReceivedMessage, verdict: Verdict, isShort: boolean): Promise<void> {
+  if (verdict.as === "complete") return receiver.completeMessage(message);
+  // The broker counts it as a delivery that failed: how often it was none, the message itself carries.
+  if (verdict.as === "release") return receiver.abandonMessage(message, { [RELEASED]: releasesOf(message) + 1 });
+  return receiver.deadLetterMessage(message, lettered(isShort ? shortDetails(verdict.failure) : verdict.failure));
+}
+
+function lettered(failure: FailureHeaders): DeadLetterOptions & Record<string, string> {
+  const name = failure["tb-error-name"];
+  const text = failure["tb-error-message"] ?? "";
+  return {
+    ...failure,
+    deadLetterReason: cutToBytes(failure["tb-reason"] ?? "failed", MAX_REASON_BYTES),
+    deadLetterErrorDescription: cutToBytes(name === undefined ? text : `${name}: ${text}`, MAX_DESCRIPTION_BYTES),
+  };
+}
+
+function shortDetails(failure: FailureHeaders): FailureHeaders {
+  return Object.fromEntries(Object.entries(failure).filter(([, value]) => value.length <= SHORT_DETAIL));
+}
+
+/** Only what the broker will answer again, however often it is asked. */
+function refusalIn(error: unknown): AzureServiceBusError | undefined {
+  const { code, text } = serviceAnswer(error);
+  if (code !== "MessageSizeExceeded" && !/not-allowed|not-implemented|InvalidOperation|ArgumentError|ArgumentOutOfRange/i.test(text))
+    return undefined;
+  return new AzureServiceBusError("refused", `Azure Service Bus does not take the answer for a message: ${text}`, {
+    retryable: true,
+    cause: error,
+  });
+}

@@ -1,0 +1,189 @@
+import type { ServiceBusReceiver } from "@azure/service-bus";
+import type { DeliverySink, EndpointPlan } from "../../src/contracts/transport.js";
+import { backoffWithHalfJitter } from "../../src/util/backoff.js";
+import { delay } from "../../src/util/delay.js";
+import { type ConsumerLink, RECEIVER_OPTIONS } from "./consumer-link.js";
+import type { CopyStore } from "./copy-store.js";
+import { isNotFound, textOf, unavailable } from "./errors.js";
+import { HeldDeliveries } from "./held-deliveries.js";
+import { LockKeeper } from "./lock-keeper.js";
+import { QueueHome } from "./queue-home.js";
+import type { ReceiverEnvironment } from "./receiver-environment.js";
+import { peekFrom } from "./sequence-number.js";
+import type { Settler } from "./settler.js";
+import { suspectTurn } from "./suspect-turn.js";
+import { CRASHED_AFTER, DeliveryCounts } from "./suspicion.js";
+import { answered, settledBy } from "./time-limit.js";
+
+/** How often the queue is looked at unasked: whoever moves a suspect into it looks at once, so this is for what a process left that has gone. */
+const LOOK_EVERY_MS = 30_000;
+/** So long suspects are run one after the other before the endpoint's own queue has its turn again, and the other way round. */
+const SLICE_MS = 15_000;
+/** A suspect that a dead process held is in the queue, and locked: it is waited for no longer than this. */
+const FETCH_WAIT_MS = 1_000;
+const FIRST_WAIT_MS = 500;
+const LONGEST_WAIT_MS = 30_000;
+
+/**
+ * Reads an endpoint's suspects, one at a time, and only while nothing else of the endpoint is held here, nor a suspect of another: whatever is
+ * held when the process dies is counted against. So the queue is looked at without taking anything; when it has something, the endpoint's own link pauses,
+ * what it holds ends, and then one suspect after the other is fetched and run.
+ */
+export class SuspectReader {
+  readonly #environment: ReceiverEnvironment;
+  readonly #queue: string;
+  readonly #main: ConsumerLink;
+  readonly #mainHeld: () => HeldDeliveries;
+  readonly #sink: DeliverySink;
+  readonly #repair: () => Promise<boolean>;
+  readonly #counts = new DeliveryCounts();
+  readonly #held: HeldDeliveries;
+  readonly #stopping = new AbortController();
+  #receiver: { readonly of: unknown; readonly it: ServiceBusReceiver } | undefined;
+  #wake: () => void = () => {};
+  #interruptions = 0;
+  #run: Promise<void> | undefined;
+
+  constructor(
+    environment: ReceiverEnvironment,
+    endpoint: EndpointPlan,
+    copies: CopyStore,
+    settler: Settler,
+    main: ConsumerLink,
+    mainHeld: () => HeldDeliveries,
+    sink: DeliverySink,
+    repair: () => Promise<boolean>,
+  ) {
+    const { names, lockDurationMs, logger } = environment;
+    this.#environment = environment;
+    this.#queue = names.suspectQueue(endpoint.name);
+    this.#main = main;
+    this.#mainHeld = mainHeld;
+    this.#sink = sink;
+    this.#repair = repair;
+    const home = new QueueHome(this.#queue, endpoint, names.queue(endpoint.name), copies, this.#counts, settler, () => this.#opened());
+    const locks = new LockKeeper(({ message }) => this.#opened().renewMessageLock(message), lockDurationMs, logger);
+    this.#held = new HeldDeliveries(home, this.#counts, locks);
+  }
+
+  /**
+   * Whether suspects wait: then the endpoint's link should be paused, and {@link start} resumes it. A process that is restarted
+   * after a crash so meets them before it holds anything else.
+   */
+  async areWaiting(): Promise<boolean> {
+    try {
+      return await this.#look();
+    } catch (error) {
+      this.#environment.logger.debug(`The queue "${this.#queue}" cannot be looked at: ${textOf(error)}`);
+      return false;
+    }
+  }
+
+  start(isMainPaused: boolean): void {
+    this.#run = this.#supervise(isMainPaused);
+  }
+
+  /** Looks at the queue now. */
+  look(): void {
+    this.#wake();
+  }
+
+  stop(): void {
+    this.#stopping.abort();
+    this.#wake();
+  }
+
+  async close(deadline: number): Promise<void> {
+    this.stop();
+    await Promise.all(this.#held.undecided.map((delivery) => settledBy(deadline, delivery.release())));
+    this.#held.loseAll();
+    if (this.#run) await settledBy(deadline, this.#run);
+    if (this.#receiver) await settledBy(deadline, this.#receiver.it.close());
+  }
+
+  get #isOver(): boolean {
+    return this.#stopping.signal.aborted || this.#environment.connection.isClosing;
+  }
+
+  /** Never rejects. */
+  async #supervise(isMainPaused: boolean): Promise<void> {
+    let isPaused = isMainPaused;
+    while (!this.#isOver) {
+      let pauseMs = LOOK_EVERY_MS / 2 + (Math.random() * LOOK_EVERY_MS) / 2;
+      try {
+        if (isPaused || (await this.#look())) {
+          isPaused = true;
+          await this.#runSuspects();
+          pauseMs = SLICE_MS;
+        }
+      } catch (error) {
+        if (this.#isOver) return;
+        pauseMs = backoffWithHalfJitter(this.#interruptions++, FIRST_WAIT_MS, LONGEST_WAIT_MS);
+        this.#environment.logger.debug(`Reading "${this.#queue}" was interrupted: ${textOf(error)}`);
+        await this.#mend(error);
+      }
+      if (this.#isOver) return;
+      if (isPaused) this.#main.resume();
+      isPaused = false;
+      await this.#wait(pauseMs);
+    }
+  }
+
+  async #runSuspects(): Promise<void> {
+    await this.#main.pause();
+    await this.#mainHeld().whenEmpty();
+    if (!(await suspectTurn.take(SLICE_MS, this.#stopping.signal))) return;
+    try {
+      await this.#runSlice();
+    } finally {
+      suspectTurn.give();
+    }
+  }
+
+  async #runSlice(): Promise<void> {
+    const until = performance.now() + SLICE_MS;
+    while (!this.#isOver && performance.now() < until) {
+      const { connection } = this.#environment;
+      const [message] = await answered(
+        this.#opened().receiveMessages(1, { maxWaitTimeInMs: FETCH_WAIT_MS }),
+        2 * connection.requestTimeoutMs,
+      );
+      if (!message) return;
+      const delivery = this.#held.add(message, () => {});
+      delivery.suspicion = this.#counts.unexplained(message) >= CRASHED_AFTER ? "crashed" : "careful";
+      if (this.#isOver) {
+        await delivery.release();
+        return;
+      }
+      this.#sink.deliver(delivery);
+      await this.#held.whenEmpty();
+      if (delivery.isLost) throw unavailable("the lock of a suspect was lost while it ran");
+      this.#interruptions = 0;
+    }
+  }
+
+  async #look(): Promise<boolean> {
+    const { connection } = this.#environment;
+    return (await answered(peekFrom(this.#opened(), 0n, 1), connection.requestTimeoutMs)).length > 0;
+  }
+
+  async #mend(error: unknown): Promise<void> {
+    if (!isNotFound(error)) return;
+    await this.#repair().catch((cause: unknown) =>
+      this.#environment.logger.warn(`The queue "${this.#queue}" cannot be made anew: ${textOf(cause)}`),
+    );
+  }
+
+  #opened(): ServiceBusReceiver {
+    const { client } = this.#environment.connection;
+    if (this.#receiver?.of !== client || this.#receiver.it.isClosed)
+      this.#receiver = { of: client, it: client.createReceiver(this.#queue, RECEIVER_OPTIONS) };
+    return this.#receiver.it;
+  }
+
+  async #wait(ms: number): Promise<void> {
+    const woken = new AbortController();
+    this.#wake = () => woken.abort();
+    await delay(ms, woken.signal, this.#stopping.signal);
+  }
+}
