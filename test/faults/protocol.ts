@@ -31,6 +31,8 @@ export const CONFIG_VARIABLE = "TROLLEYBUS_FAULTS_SERVICE";
 export type Command =
   | { readonly command: "pause" }
   | { readonly command: "resume" }
+  /** Publishers: send a message whose handler works for so long. */
+  | { readonly command: "long"; readonly ms: number }
   /** Publishers: send a message that kills its handler, behind so many innocent ones that are still being handled then. */
   | { readonly command: "poison"; readonly how: "exit" | "out-of-memory"; readonly innocents: number };
 

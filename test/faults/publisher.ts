@@ -44,6 +44,11 @@ class Publishing {
     void this.publish(new Task(this.#nextId(), null, { kind: "kill", how, afterMs: KILL_AFTER_MS }, ""));
   }
 
+  /** One message that takes long. */
+  async long(ms: number): Promise<void> {
+    await this.publish(new Task(this.#nextId(), null, { kind: "work", ms }, ""));
+  }
+
   /** Publishes what is due, unless too much is outstanding: then the rate falls, as it does when callers await. */
   tick(): void {
     if (this.paused) return;
@@ -144,6 +149,7 @@ runService(async (service) => {
   const work = new Publishing(service, client, module);
   service.onCommand((command) => {
     if (command.command === "poison") work.poison(command.how, command.innocents);
+    else if (command.command === "long") void work.long(command.ms);
     else work.paused = command.command === "pause";
   });
   const ticker = setInterval(() => work.tick(), TICK_MS);

@@ -53,6 +53,6 @@ export function clusterFaults(server: KafkaUnderFault, cluster: KafkaCluster): r
       }
     }),
     ...topicFaults(server),
-    ...groupFaults,
+    ...groupFaults(server),
   ];
 }

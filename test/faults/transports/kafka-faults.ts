@@ -3,6 +3,7 @@ import { Echo, ENDPOINTS, Step, Task, WORK } from "../messages.js";
 import type { KafkaUnderFault } from "./kafka.js";
 import { SESSION_TIMEOUT_MS } from "./kafka.js";
 import type { KafkaNode } from "./kafka-control.js";
+import { StandstillWatch } from "./kafka-standstill.js";
 
 /** What was deleted must have been made again within this time, by whoever needs it. */
 const REPAIR_LIMIT_MS = 90_000;
@@ -10,6 +11,10 @@ const REPAIR_LIMIT_MS = 90_000;
 const RETRY_COMES_WITHIN_MS = 30_000;
 /** More would make a topic of a long run as wide as the run is long. */
 const MOST_PARTITIONS = 40;
+/** Partitions of a member that was killed go on after one session; a rebalance on top of it may take another. */
+const STANDSTILL_LIMIT_MS = 2 * SESSION_TIMEOUT_MS + 3_000;
+/** A handler that is many sessions long, with thousands of records handled behind it meanwhile. */
+const LONG_MS = 45_000;
 /** Commits are set back by so many records at most. */
 const SET_BACK = 20;
 
@@ -34,7 +39,7 @@ export function kafkaFaults(server: KafkaUnderFault): readonly FaultKind[] {
     broker("frozen for longer than the session", 2, (scene) => freeze(node(), scene, SESSION_TIMEOUT_MS + 1_000, 3 * SESSION_TIMEOUT_MS)),
     broker("frozen for less than the session", 1, (scene) => freeze(node(), scene, 500, SESSION_TIMEOUT_MS / 2)),
     ...topicFaults(server),
-    ...groupFaults,
+    ...groupFaults(server),
   ];
 }
 
@@ -173,41 +178,70 @@ async function endpointsOf(server: KafkaUnderFault, topic: string): Promise<read
   return ENDPOINTS.filter((_, index) => reads[index]);
 }
 
-/** What a group of instances goes through: all of it moves partitions from one to the other. */
-export const groupFaults: readonly FaultKind[] = [
-  {
-    kind: "service: instances come and go every few seconds",
-    group: "service",
-    weight: 1,
-    async inject({ random, supervisor, wait }) {
-      const rounds = random.integer(4, 10);
-      const gone: string[] = [];
-      for (let round = 0; round < rounds; round++) {
+/** What a group of instances goes through: most of it moves partitions from one to the other. */
+export function groupFaults(server: KafkaUnderFault): readonly FaultKind[] {
+  return [
+    {
+      kind: "service: instances come and go every few seconds",
+      group: "service",
+      weight: 1,
+      async inject({ random, supervisor, wait }) {
+        const rounds = random.integer(4, 10);
+        const gone: string[] = [];
+        const watch = new StandstillWatch(server.admin, WORK, [Task.messageType]);
+        for (let round = 0; round < rounds; round++) {
+          const target = random.pick(supervisor.consumers);
+          const politely = random.chance(0.5);
+          await (politely ? target.restartPolitely() : target.kill());
+          gone.push(`${target.name}${politely ? "" : " (killed)"}`);
+          await wait(random.integer(500, 3_000));
+        }
+        const { ms, partition } = await watch.end();
+        const stood = `${partition} stood still for ${(ms / 1_000).toFixed(1)} s`;
+        if (ms > STANDSTILL_LIMIT_MS) throw new Error(`${stood} while ${gone.join(", ")} came and went`);
+        // Each of them leaves, and comes: twice the partitions move.
+        return { hits: supervisor.consumers.map((service) => service.hit(2 * rounds)), detail: `${gone.join(", ")}; ${stood}` };
+      },
+    },
+    {
+      kind: "service: frozen past its session and woken",
+      group: "service",
+      weight: 2,
+      async inject({ random, supervisor, wait }) {
         const target = random.pick(supervisor.consumers);
-        const politely = random.chance(0.5);
-        await (politely ? target.restartPolitely() : target.kill());
-        gone.push(`${target.name}${politely ? "" : " (killed)"}`);
-        await wait(random.integer(500, 3_000));
-      }
-      // Each of them leaves, and comes: twice the partitions move.
-      return { hits: supervisor.consumers.map((service) => service.hit(2 * rounds)), detail: gone.join(", ") };
+        const ms = random.integer(SESSION_TIMEOUT_MS + 1_000, 3 * SESSION_TIMEOUT_MS);
+        target.freeze();
+        await wait(ms);
+        target.thaw();
+        // It leaves the group and comes back to it: its partitions move twice.
+        return { hits: [target.hit(2)], detail: `${target.name} for ${ms} ms` };
+      },
     },
-  },
-  {
-    kind: "service: frozen past its session and woken",
-    group: "service",
-    weight: 2,
-    async inject({ random, supervisor, wait }) {
-      const target = random.pick(supervisor.consumers);
-      const ms = random.integer(SESSION_TIMEOUT_MS + 1_000, 3 * SESSION_TIMEOUT_MS);
-      target.freeze();
-      await wait(ms);
-      target.thaw();
-      // It leaves the group and comes back to it: its partitions move twice.
-      return { hits: [target.hit(2)], detail: `${target.name} for ${ms} ms` };
+    {
+      kind: "service: a handler that runs for much longer than the session",
+      group: "service",
+      weight: 0.3,
+      fullOnly: true,
+      async inject({ random, supervisor, wait }) {
+        random.pick(supervisor.publishers).send({ command: "long", ms: LONG_MS });
+        await wait(LONG_MS + SESSION_TIMEOUT_MS);
+        return { hits: [], detail: `${LONG_MS} ms` };
+      },
     },
-  },
-];
+    {
+      kind: "service: all consumers killed behind a handler that has run for long",
+      group: "service",
+      weight: 0.3,
+      fullOnly: true,
+      async inject({ random, supervisor, wait }) {
+        random.pick(supervisor.publishers).send({ command: "long", ms: LONG_MS });
+        await wait(LONG_MS - 5_000);
+        await Promise.all(supervisor.consumers.map((service) => service.kill()));
+        return { hits: supervisor.consumers.map((service) => service.hit()) };
+      },
+    },
+  ];
+}
 
 async function until(what: string, limitMs: number, { wait }: Scene, holds: () => Promise<boolean>): Promise<void> {
   const deadline = performance.now() + limitMs;
