@@ -1,8 +1,10 @@
 import { readFile } from "node:fs/promises";
 import type { Logger } from "../../src/contracts/logger.js";
 import type { DriverAdmin, DriverProducer } from "./driver.js";
+import type { ConsumerSettings, DriverConsumer } from "./driver-consumer.js";
 import { KafkaError } from "./errors.js";
 import { KafkajsAdmin } from "./kafkajs-admin.js";
+import { KafkajsConsumer } from "./kafkajs-consumer.js";
 import { type KafkajsHome, type KafkajsModule, kafkajsHome } from "./kafkajs-home.js";
 import { KafkajsProducer } from "./kafkajs-producer.js";
 import type { KafkaCodec, ResolvedOptions } from "./options.js";
@@ -11,6 +13,7 @@ import type { KafkaCodec, ResolvedOptions } from "./options.js";
 export interface KafkaDriver {
   producer(): DriverProducer;
   admin(): DriverAdmin;
+  consumer(settings: ConsumerSettings): DriverConsumer;
 }
 
 /** The only release line that was tried; 2.2.4 is its last. */
@@ -27,6 +30,7 @@ export async function loadDriver(options: ResolvedOptions, clientId: string, log
   return {
     producer: () => new KafkajsProducer(home()),
     admin: () => new KafkajsAdmin(home),
+    consumer: (settings) => new KafkajsConsumer(home(), settings),
   };
 }
 

@@ -19,8 +19,9 @@ export interface ConsumerSettings {
   /** New partitions are noticed within this time. */
   readonly metadataMaxAgeMs: number;
   /**
-   * Whether batches that cannot be decompressed (no codec, or damaged) are told as {@link UndecodableBatch} instead of ending the consumer. It costs
-   * every promise of the process a little, so it is asked for only where one was met.
+   * Whether a batch that cannot be decompressed (no codec, or damaged) becomes one record that has the compressed bytes as its value and
+   * a content type of {@link UNDECODABLE_BATCH}, instead of ending the consumer. It costs every promise of the process a little, so it is asked for only
+   * where one was met.
    */
   readonly passesUndecodable: boolean;
   /** Called in the member that leads the group. */
@@ -38,8 +39,8 @@ export interface RecordBatch {
   readonly isStale: boolean;
 }
 
-/** The mark of a record that stands for a batch that could not be read; its value is the batch as it came, compressed. */
-export const UNDECODABLE_HEADER = "tb-undecodable-batch";
+/** The beginning of the content type of a record that stands for a batch that could not be read; the codec's name follows. */
+export const UNDECODABLE_BATCH = "application/vnd.apache.kafka.record-batch+";
 
 export interface CommitOffset {
   readonly topic: string;
@@ -74,4 +75,6 @@ export interface DriverConsumer {
   commit(offsets: readonly CommitOffset[]): Promise<void>;
   /** Leaves the group. May take long, or for ever, when the broker is silent. */
   stop(): Promise<void>;
+  /** Destroys its connections: what still waits for an answer ends. */
+  cut(): void;
 }

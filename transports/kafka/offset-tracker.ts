@@ -47,6 +47,11 @@ export class OffsetTracker {
     return offset < this.#low + MAX_SPREAD || this.#low === this.#position;
   }
 
+  /** Whether the record at this offset was done before it is taken. */
+  isDone(offset: number): boolean {
+    return offset < this.#low || (offset <= this.#highestDone && this.#done?.[offset & RING_MASK] === 1);
+  }
+
   /**
    * Takes the next record; offsets that were left out since the last one do not exist. @returns whether it is to be done: not when it was done
    * before, here or by whoever had the partition
@@ -55,7 +60,7 @@ export class OffsetTracker {
     if (offset < this.#position) return false;
     this.skipTo(offset);
     this.#position = offset + 1;
-    if (offset > this.#highestDone || this.#done?.[offset & RING_MASK] !== 1) return true;
+    if (!this.isDone(offset)) return true;
     this.#advance();
     return false;
   }

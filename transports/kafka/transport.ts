@@ -11,9 +11,12 @@ import type {
 } from "../../src/contracts/transport.js";
 import { loadDriver } from "./client.js";
 import { KafkaConnection } from "./connection.js";
+import { DeadLetterReceiver } from "./dead-letter-receiver.js";
 import { KafkaError, unavailable } from "./errors.js";
 import { Names, recordOf } from "./mapping.js";
 import type { ResolvedOptions } from "./options.js";
+import { EndpointReceiver } from "./receiver.js";
+import type { ReceiverEnvironment } from "./receiver-environment.js";
 import { Sender } from "./sender.js";
 import { DEFAULT_MAX_MESSAGE_BYTES, TopicDirectory } from "./topic-directory.js";
 import { TopologyKeeper } from "./topology-keeper.js";
@@ -22,6 +25,9 @@ import { COPY_ROOM } from "./topology-plan.js";
 /** Kafka's names have 249 characters; the longest ending (`.retry.604800000ms`) leaves this. */
 const MAX_NAME_LENGTH = 230;
 
+/** What a receiver that could not start may take to go. */
+const FAILED_START_CLOSE_MS = 5_000;
+
 /** What exists between `open` and `close`. */
 interface OpenTransport {
   readonly names: Names;
@@ -29,6 +35,7 @@ interface OpenTransport {
   readonly directory: TopicDirectory;
   readonly sender: Sender;
   readonly keeper: TopologyKeeper;
+  readonly environment: ReceiverEnvironment;
 }
 
 /** The Kafka transport of one bus. */
@@ -93,9 +100,19 @@ export class KafkaTransport implements Transport {
     );
   }
 
-  async receive(_source: ReceiveSource, _sink: DeliverySink): Promise<Receiver> {
-    this.#opened();
-    throw unavailable("The Kafka transport cannot receive yet.");
+  async receive({ endpoint, from, prefetch }: ReceiveSource, sink: DeliverySink): Promise<Receiver> {
+    const { environment } = this.#opened();
+    const receiver =
+      from === "endpoint"
+        ? new EndpointReceiver(environment, endpoint, prefetch, sink)
+        : new DeadLetterReceiver(environment, endpoint, prefetch, sink);
+    try {
+      await receiver.start();
+    } catch (error) {
+      await receiver.close(performance.now() + FAILED_START_CLOSE_MS);
+      throw error;
+    }
+    return receiver;
   }
 
   async close(deadline: number): Promise<void> {
@@ -129,7 +146,18 @@ export class KafkaTransport implements Transport {
       await connection.close(performance.now());
       throw error;
     }
-    this.#open = { names, connection, directory, sender, keeper };
+    const environment: ReceiverEnvironment = {
+      connection,
+      directory,
+      keeper,
+      sender,
+      names,
+      options,
+      logger,
+      lag: (endpoint, messages) => host.lag(endpoint, messages),
+      status: (endpoint, status, reason) => host.status({ endpoint }, status, reason),
+    };
+    this.#open = { names, connection, directory, sender, keeper, environment };
     // It may have been closed meanwhile.
     if (signal.aborted) {
       await this.close(performance.now());

@@ -1,0 +1,244 @@
+import { type CommitMetadata, writeCommitMetadata } from "./commit-metadata.js";
+import type { IncomingRecord } from "./driver.js";
+import type { RecordBatch } from "./driver-consumer.js";
+import { OffsetTracker, offsetsOf } from "./offset-tracker.js";
+import { StartCounts } from "./start-counts.js";
+
+/** What is known of a topic that is read. */
+export interface TopicRole {
+  readonly topic: string;
+  /** Of a retry topic: how long each record waits. */
+  readonly retryDelayMs: number | undefined;
+  /** Of a topic that several types share: those that are handled here; the others are passed over. */
+  readonly types: ReadonlySet<string> | undefined;
+}
+
+/**
+ * Loading: what the group committed is not known yet. Begin: it is; the beginning is not committed yet. Reading: records may be handed over.
+ * Lost: another member has the partition.
+ */
+type Phase = "loading" | "begin" | "reading" | "lost";
+
+/** What a record takes beside its bytes, roughly. */
+const RECORD_BYTES = 200;
+
+/** One partition that this member of the group has: what was fetched and waits, what is handed over, what is done. */
+export class AssignedPartition {
+  readonly role: TopicRole;
+  readonly partition: number;
+  phase: Phase = "loading";
+  /** Handed over, not settled. */
+  unsettled = 0;
+  /** Settled, not committed. */
+  uncommitted = 0;
+  /** Whether fetching is paused. */
+  isPaused = false;
+  /** Grows with whatever a commit would tell. */
+  version = 0;
+  committedVersion = 0;
+  #tracker: OffsetTracker = new OffsetTracker(0);
+  #counts: StartCounts = new StartCounts({ starts: 0, alone: undefined }, 0);
+  /** The committed offset is not below it. */
+  #floor = 0;
+  #backlog: readonly IncomingRecord[] = [];
+  #head = 0;
+  #bytes = 0;
+  /** Where the records after those fetched begin. */
+  #fetched = 0;
+  /** The version with which its beginning is committed. */
+  #beginning = 0;
+  #wasReading = false;
+  readonly #losses = new Set<AbortController>();
+
+  constructor(role: TopicRole, partition: number) {
+    this.role = role;
+    this.partition = partition;
+  }
+
+  get topic(): string {
+    return this.role.topic;
+  }
+  get isLost(): boolean {
+    return this.phase === "lost";
+  }
+  get isReady(): boolean {
+    return this.phase === "begin" || this.phase === "reading";
+  }
+  get counts(): StartCounts {
+    return this.#counts;
+  }
+  /** Everything before it is done. */
+  get low(): number {
+    return this.#tracker.low;
+  }
+  /** As far as is known: it may be further. */
+  get committedOffset(): number {
+    return this.#floor;
+  }
+  /** How far it was looked at. */
+  get position(): number {
+    return this.#tracker.position;
+  }
+  /** Bytes fetched that wait. */
+  get waitingBytes(): number {
+    return this.#bytes;
+  }
+  get waitingRecords(): number {
+    return this.#backlog.length - this.#head;
+  }
+
+  /** @param atRisk how many records are held at most */
+  load(offset: number, { starts, alone, done }: CommitMetadata, atRisk: number): void {
+    this.#tracker = new OffsetTracker(offset, offsetsOf(done, offset));
+    this.#counts = new StartCounts({ starts, alone }, atRisk);
+    this.#floor = offset;
+    this.phase = "begin";
+    while (this.#peeked && this.#peeked.offset < offset) this.shift();
+    this.#fetched = Math.max(this.#fetched, offset);
+  }
+
+  /** The beginning is to be committed: it counts until the prefix grows. */
+  begin(): void {
+    if (this.#beginning > 0) return;
+    this.#counts.begin();
+    this.#beginning = ++this.version;
+  }
+
+  /** It is not certain any more that nobody else has it; nothing is handed over until that is. */
+  suspend(): void {
+    if (this.phase === "loading") return;
+    this.#wasReading = this.phase === "reading";
+    this.#beginning = 0;
+    this.phase = "loading";
+  }
+
+  /** Whether records were handed over before it was suspended. */
+  get wasReading(): boolean {
+    return this.#wasReading;
+  }
+
+  /** Nobody else had it. */
+  goOn(): void {
+    this.#wasReading = false;
+    this.phase = "reading";
+  }
+
+  /** Whether the log begins anew below what was committed: the topic was deleted and made again, or what it had is lost. */
+  isBelow({ records }: RecordBatch): boolean {
+    const first = records[0];
+    return first !== undefined && this.isReady && first.offset < this.#floor;
+  }
+
+  /** Takes what was fetched, less what it has already. */
+  accept({ records, nextOffset }: RecordBatch): void {
+    const from = this.#fetched;
+    const first = records[0];
+    const fresh = first && first.offset < from ? records.filter((record) => record.offset >= from) : records;
+    for (const record of fresh) this.#bytes += sizeOf(record);
+    if (this.waitingRecords === 0) {
+      this.#backlog = fresh;
+      this.#head = 0;
+    } else if (fresh.length > 0) {
+      this.#backlog = [...this.#backlog.slice(this.#head), ...fresh];
+      this.#head = 0;
+    }
+    this.#fetched = Math.max(from, nextOffset);
+  }
+
+  /** The record that is next, unless none waits, or it is too far ahead of the slowest. */
+  peek(): IncomingRecord | undefined {
+    const record = this.#peeked;
+    return record && this.#tracker.canTake(record.offset) ? record : undefined;
+  }
+
+  /** Whether the record was done before, by whoever had the partition. */
+  wasDone({ offset }: IncomingRecord): boolean {
+    return this.#tracker.isDone(offset);
+  }
+
+  /** Takes the record that {@link peek} gave. @returns whether it is to be handled: not when it was done before */
+  take({ offset }: IncomingRecord): boolean {
+    this.shift();
+    const low = this.#tracker.low;
+    const isOpen = this.#tracker.take(offset);
+    if (isOpen) return true;
+    this.#moved(low);
+    return false;
+  }
+
+  /** When nothing waits: what lies between the last record and what was fetched is no record. */
+  passTail(): void {
+    if (this.waitingRecords > 0 || this.#fetched <= this.#tracker.position) return;
+    const low = this.#tracker.low;
+    this.#tracker.skipTo(this.#fetched);
+    this.#moved(low);
+  }
+
+  /** The record, which was taken, is done. */
+  done(offset: number): void {
+    this.version++;
+    if (this.#tracker.settle(offset)) this.#counts.progressed();
+  }
+
+  /** Drops what waits: it is fetched again by whoever reads on. */
+  dropWaiting(): void {
+    this.#backlog = [];
+    this.#head = 0;
+    this.#bytes = 0;
+  }
+
+  /** The offset was committed, and all that the partition said at this version: once that it was begun is among it, records may be handed over. */
+  committed(offset: number, version: number): void {
+    this.#floor = Math.max(this.#floor, offset);
+    this.committedVersion = version;
+    if (this.phase === "begin" && this.#beginning > 0 && version >= this.#beginning) this.phase = "reading";
+  }
+
+  /** What a commit says beside the offset. */
+  metadata(writer: string, isHandOver: boolean): string {
+    const counts = isHandOver ? this.#counts.handedOver : this.#counts.whileReading;
+    return writeCommitMetadata({ writer, ...counts, done: this.#tracker.doneBeyond() });
+  }
+
+  /** Another has it. What listens is told by {@link announceLoss}, when everything that is lost knows it. */
+  lose(): void {
+    this.phase = "lost";
+    this.dropWaiting();
+  }
+
+  announceLoss(): void {
+    for (const loss of this.#losses) loss.abort();
+    this.#losses.clear();
+  }
+
+  /** Has `loss` abort when the partition is lost. */
+  tellLoss(loss: AbortController): void {
+    this.#losses.add(loss);
+  }
+
+  forgetLoss(loss: AbortController): void {
+    this.#losses.delete(loss);
+  }
+
+  shift(): void {
+    const record = this.#peeked;
+    if (!record) return;
+    this.#bytes -= sizeOf(record);
+    this.#head++;
+    if (this.#head === this.#backlog.length) this.dropWaiting();
+  }
+
+  get #peeked(): IncomingRecord | undefined {
+    return this.#backlog[this.#head];
+  }
+
+  #moved(low: number): void {
+    if (this.#tracker.low === low) return;
+    this.version++;
+    this.#counts.progressed();
+  }
+}
+
+function sizeOf({ key, value }: IncomingRecord): number {
+  return RECORD_BYTES + (key?.length ?? 0) + (value?.length ?? 0);
+}

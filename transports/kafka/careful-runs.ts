@@ -1,0 +1,123 @@
+import type { Logger } from "../../src/contracts/logger.js";
+import { delay } from "../../src/util/delay.js";
+import type { AssignedPartition } from "./assigned-partition.js";
+import type { OffsetCommitter } from "./offset-committer.js";
+import type { RecordPump } from "./record-pump.js";
+import { CRASHED_FROM } from "./start-counts.js";
+import { suspectTurn } from "./suspect-turn.js";
+
+/** So long suspects are run one after the other before everything else has its turn again, and the other way round. */
+const SLICE_MS = 15_000;
+const LOOK_AGAIN_MS = 50;
+
+/**
+ * Runs the records of partitions that were begun in vain, one at a time, while the endpoint holds nothing else: each beginning is committed before the
+ * run, so that a record that kills the process is found by its own count, and its neighbours are not blamed.
+ */
+export class CarefulRuns {
+  readonly #pump: RecordPump;
+  readonly #committer: OffsetCommitter;
+  readonly #partitions: () => Iterable<AssignedPartition>;
+  readonly #stopping: AbortSignal;
+  readonly #logger: Logger;
+  #isRunning = false;
+  #notBefore = 0;
+
+  constructor(
+    pump: RecordPump,
+    committer: OffsetCommitter,
+    partitions: () => Iterable<AssignedPartition>,
+    stopping: AbortSignal,
+    logger: Logger,
+  ) {
+    this.#pump = pump;
+    this.#committer = committer;
+    this.#partitions = partitions;
+    this.#stopping = stopping;
+    this.#logger = logger;
+  }
+
+  /** Records of such a partition wait. */
+  request(): void {
+    if (this.#isRunning || this.#stopping.aborted) return;
+    this.#isRunning = true;
+    void this.#run().finally(() => {
+      this.#isRunning = false;
+      this.#pump.run();
+    });
+  }
+
+  async #run(): Promise<void> {
+    await delay(this.#notBefore - performance.now(), this.#stopping);
+    this.#pump.isHeld = true;
+    try {
+      await this.#pump.whenIdle();
+      if (!(await suspectTurn.take(SLICE_MS, this.#stopping))) return;
+      try {
+        await this.#runSlice();
+      } finally {
+        suspectTurn.give();
+      }
+    } finally {
+      this.#pump.isHeld = false;
+      this.#notBefore = performance.now() + (this.#hasOthers() ? SLICE_MS : 0);
+    }
+  }
+
+  async #runSlice(): Promise<void> {
+    const until = performance.now() + SLICE_MS;
+    for (let isMore = true; isMore && performance.now() < until; ) {
+      isMore = false;
+      for (const partition of [...this.#partitions()]) {
+        if (this.#stopping.aborted) return;
+        if (partition.phase === "reading" && partition.counts.isCareful && (await this.#runNext(partition))) isMore = true;
+      }
+    }
+  }
+
+  /** @returns whether there was one */
+  async #runNext(partition: AssignedPartition): Promise<boolean> {
+    const { counts } = partition;
+    const record = this.#pump.isOpen ? this.#pump.next(partition) : undefined;
+    if (!record) return false;
+    const isCrashed = counts.runsOf(record.offset) >= CRASHED_FROM;
+    if (isCrashed) {
+      this.#logger.error(
+        `The record ${partition.topic}/${partition.partition}@${record.offset} was run alone ${CRASHED_FROM} times, and the process died each time: it is dead-lettered.`,
+      );
+    } else {
+      counts.beginAlone(record.offset);
+      partition.version++;
+      if (!(await this.#isCommitted(partition))) {
+        counts.cancelAlone();
+        return false;
+      }
+    }
+    this.#pump.hand(record, partition, isCrashed ? "crashed" : "careful");
+    await this.#pump.whenIdle();
+    // One that was given back at a stop has not ended: what is committed then takes its beginning back.
+    if (partition.isLost || !partition.wasDone(record)) return false;
+    counts.endAlone();
+    partition.version++;
+    await this.#isCommitted(partition);
+    return true;
+  }
+
+  /** Commits what the partition says now. `false`: the partition is lost, or we stop. */
+  async #isCommitted(partition: AssignedPartition): Promise<boolean> {
+    while (!partition.isLost && !this.#stopping.aborted) {
+      if (partition.committedVersion === partition.version && this.#pump.isOpen) return true;
+      this.#committer.later(partition);
+      await this.#committer.flush();
+      if (partition.committedVersion !== partition.version) await delay(LOOK_AGAIN_MS, this.#stopping);
+    }
+    return false;
+  }
+
+  #hasOthers(): boolean {
+    for (const partition of this.#partitions()) {
+      if (partition.waitingRecords > 0 && !partition.counts.isCareful) return true;
+    }
+    return false;
+  }
+}

@@ -1,0 +1,242 @@
+import type { Batch, Consumer, EachBatchPayload, KafkaMessage, PartitionAssigner } from "kafkajs";
+import type { Assignment, GroupMember } from "./assigner.js";
+import { DriverError, type IncomingRecord } from "./driver.js";
+import type { CommitOffset, ConsumerHandlers, ConsumerSettings, DriverConsumer } from "./driver-consumer.js";
+import { driverErrorOf } from "./kafkajs-errors.js";
+import type { KafkajsHome, KafkajsModule } from "./kafkajs-home.js";
+import { asUndecodable, passUndecodable } from "./kafkajs-undecodable.js";
+
+/** The name by which the members of a group agree on how partitions are shared out; a change of what it means needs another. */
+const ASSIGNER_NAME = "trolleybus";
+const ASSIGNER_VERSION = 1;
+
+/** How often kafkajs repairs by itself before it gives up; then a new consumer is made, which loses nothing. */
+const RETRY = { retries: 12, initialRetryTime: 200, maxRetryTime: 1_000 };
+
+/** All batches of one fetch are handed over at the same time: no partition waits for its neighbour. */
+const BATCHES_AT_ONCE = 64;
+
+type CommitFunction = EachBatchPayload["commitOffsetsIfNecessary"];
+type ConsumerOptions = Parameters<KafkajsHome["kafka"]["consumer"]>[0];
+
+/** kafkajs's consumer behind the seam. It commits only what it is told to, and never goes on by itself after it has failed. */
+export class KafkajsConsumer implements DriverConsumer {
+  readonly #home: KafkajsHome;
+  readonly #settings: ConsumerSettings;
+  readonly #consumer: Consumer;
+  /** What the group is told that this member has, so that it may keep it. */
+  #owned: Assignment = new Map();
+  #commitNow: CommitFunction | undefined;
+  #commits = 0;
+  #lastSignOfLife = performance.now();
+  #isStopped = false;
+
+  constructor(home: KafkajsHome, settings: ConsumerSettings) {
+    this.#home = home;
+    this.#settings = settings;
+    const options: ConsumerOptions = {
+      groupId: settings.groupId,
+      partitionAssigners: [this.#assigner()],
+      sessionTimeout: settings.sessionTimeoutMs,
+      rebalanceTimeout: settings.rebalanceTimeoutMs,
+      heartbeatInterval: settings.heartbeatIntervalMs,
+      maxWaitTimeInMs: settings.maxWaitMs,
+      minBytes: 1,
+      maxBytes: settings.maxBytes,
+      maxBytesPerPartition: settings.maxBytesPerPartition,
+      metadataMaxAge: settings.metadataMaxAgeMs,
+      allowAutoTopicCreation: false,
+      retry: { ...RETRY, restartOnFailure: async () => false },
+    };
+    this.#consumer = home.kafka.consumer(options);
+  }
+
+  get lastSignOfLife(): number {
+    return this.#lastSignOfLife;
+  }
+
+  async start(handlers: ConsumerHandlers): Promise<void> {
+    const { events } = this.#consumer;
+    this.#consumer.on(events.GROUP_JOIN, ({ payload }) => {
+      this.#heard();
+      this.#owned = new Map(Object.entries(payload.memberAssignment));
+      handlers.joined(payload.memberId, this.#owned);
+    });
+    this.#consumer.on(events.REBALANCING, () => handlers.rebalancing());
+    this.#consumer.on(events.FETCH, () => this.#heard());
+    this.#consumer.on(events.COMMIT_OFFSETS, () => {
+      this.#commits++;
+    });
+    this.#consumer.on(events.CRASH, ({ payload }) => {
+      if (!this.#isStopped) handlers.ended(driverErrorOf(payload.error));
+    });
+    try {
+      await this.#consumer.connect();
+      await this.#consumer.subscribe({ topics: [...this.#settings.topics], fromBeginning: true });
+      const run = (): Promise<void> =>
+        this.#consumer.run({
+          autoCommit: false,
+          eachBatchAutoResolve: true,
+          partitionsConsumedConcurrently: BATCHES_AT_ONCE,
+          eachBatch: async (payload) => {
+            this.#commitNow = payload.commitOffsetsIfNecessary;
+            await handlers.batch(new FetchedBatch(payload, this.#settings.passesUndecodable));
+          },
+        });
+      await (this.#settings.passesUndecodable ? passUndecodable(this.#home.module, run) : run());
+    } catch (error) {
+      throw driverErrorOf(error);
+    }
+  }
+
+  pause(topic: string, partition: number): void {
+    this.#whileRunning(() => this.#consumer.pause([{ topic, partitions: [partition] }]));
+  }
+
+  resume(topic: string, partition: number): void {
+    this.#whileRunning(() => this.#consumer.resume([{ topic, partitions: [partition] }]));
+  }
+
+  seek(topic: string, partition: number, offset: number): void {
+    this.#whileRunning(() => this.#consumer.seek({ topic, partition, offset: String(offset) }));
+  }
+
+  async commit(offsets: readonly CommitOffset[]): Promise<void> {
+    try {
+      // Given with each batch, and without the repetitions of `commitOffsets`, which would go on after a rebalance for partitions that are lost.
+      if (this.#commitNow) return await this.#commitNow({ topics: byTopic(offsets) });
+      const before = this.#commits;
+      await this.#consumer.commitOffsets(offsets.map((offset) => ({ ...offset, offset: String(offset.offset) })));
+      // It also resolves when it has done nothing since the consumer is about to stop.
+      if (this.#commits === before) throw new DriverError("unavailable", "the consumer stopped before the offsets were committed");
+    } catch (error) {
+      throw driverErrorOf(error);
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    try {
+      await this.#consumer.disconnect();
+    } finally {
+      this.#home.cut();
+    }
+  }
+
+  cut(): void {
+    this.#isStopped = true;
+    this.#home.cut();
+  }
+
+  #heard(): void {
+    this.#lastSignOfLife = performance.now();
+  }
+
+  // Between a crash and the end kafkajs has no group and throws; nothing is fetched then that could be paused.
+  #whileRunning(act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      if (driverErrorOf(error).kind !== "unknown") throw error;
+    }
+  }
+
+  #assigner(): PartitionAssigner {
+    const { MemberAssignment, MemberMetadata } = this.#home.module.AssignerProtocol;
+    return () => ({
+      name: ASSIGNER_NAME,
+      version: ASSIGNER_VERSION,
+      protocol: ({ topics }) => ({
+        name: ASSIGNER_NAME,
+        metadata: MemberMetadata.encode({ version: ASSIGNER_VERSION, topics, userData: writeOwned(this.#owned) }),
+      }),
+      assign: async ({ members }) => {
+        const assignments = await this.#settings.assign(members.map((member) => memberOf(member, this.#home.module)));
+        return [...assignments].map(([memberId, assignment]) => ({
+          memberId,
+          memberAssignment: MemberAssignment.encode({
+            version: ASSIGNER_VERSION,
+            assignment: Object.fromEntries([...assignment].map(([topic, partitions]) => [topic, [...partitions]])),
+            userData: Buffer.alloc(0),
+          }),
+        }));
+      },
+    });
+  }
+}
+
+/** The batch of kafkajs, seen through the seam; what is not asked for is not made. */
+class FetchedBatch {
+  readonly topic: string;
+  readonly partition: number;
+  readonly records: readonly IncomingRecord[];
+  readonly #payload: EachBatchPayload;
+
+  constructor(payload: EachBatchPayload, passesUndecodable: boolean) {
+    const { topic, partition, messages } = payload.batch;
+    this.#payload = payload;
+    this.topic = topic;
+    this.partition = partition;
+    const records = messages.map((message) => recordOf(topic, partition, message));
+    this.records = passesUndecodable ? records.map(asUndecodable).filter((record) => record !== undefined) : records;
+  }
+
+  get nextOffset(): number {
+    return lastOffsetOf(this.#payload.batch) + 1;
+  }
+
+  get isStale(): boolean {
+    return this.#payload.isStale() || !this.#payload.isRunning();
+  }
+}
+
+function recordOf(topic: string, partition: number, { offset, timestamp, key, value, headers }: KafkaMessage): IncomingRecord {
+  return {
+    topic,
+    partition,
+    offset: Number(offset),
+    timestamp: Number(timestamp),
+    key,
+    value,
+    headers: (headers ?? {}) as IncomingRecord["headers"],
+  };
+}
+
+function lastOffsetOf(batch: Batch): number {
+  return Number(batch.lastOffset());
+}
+
+function byTopic(offsets: readonly CommitOffset[]): { topic: string; partitions: { partition: number; offset: string }[] }[] {
+  const topics = new Map<string, { partition: number; offset: string; metadata: string }[]>();
+  for (const { topic, partition, offset, metadata } of offsets) {
+    const entry = { partition, offset: String(offset), metadata };
+    const partitions = topics.get(topic);
+    if (partitions) partitions.push(entry);
+    else topics.set(topic, [entry]);
+  }
+  return [...topics].map(([topic, partitions]) => ({ topic, partitions }));
+}
+
+function writeOwned(owned: Assignment): Buffer {
+  return Buffer.from(JSON.stringify(Object.fromEntries(owned)));
+}
+
+// Another version of the service, or another client, may have written anything.
+function memberOf(member: { memberId: string; memberMetadata: Buffer }, { AssignerProtocol }: KafkajsModule): GroupMember {
+  const decoded = AssignerProtocol.MemberMetadata.decode(member.memberMetadata);
+  return { memberId: member.memberId, topics: decoded?.topics ?? [], owned: readOwned(decoded?.userData) };
+}
+
+function readOwned(bytes: Buffer | undefined): Assignment {
+  const owned = new Map<string, readonly number[]>();
+  try {
+    const given: unknown = JSON.parse(bytes?.toString("utf8") ?? "{}");
+    if (typeof given !== "object" || given === null) return owned;
+    for (const [topic, partitions] of Object.entries(given)) {
+      if (Array.isArray(partitions)) owned.set(topic, partitions.filter(Number.isSafeInteger));
+    }
+  } catch {
+    // Nothing that we know: it had nothing.
+  }
+  return owned;
+}

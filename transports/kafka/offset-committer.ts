@@ -1,0 +1,200 @@
+import type { Logger } from "../../src/contracts/logger.js";
+import { backoffWithHalfJitter } from "../../src/util/backoff.js";
+import type { AssignedPartition } from "./assigned-partition.js";
+import { DriverError } from "./driver.js";
+import type { CommitOffset, DriverConsumer } from "./driver-consumer.js";
+import { textOf } from "./errors.js";
+
+/** What is settled is committed at the latest after this. */
+const COMMIT_EVERY_MS = 100;
+const FIRST_WAIT_MS = 50;
+const LONGEST_WAIT_MS = 1_000;
+
+interface Snapshot {
+  readonly partition: AssignedPartition;
+  readonly offset: CommitOffset;
+  readonly version: number;
+  readonly uncommitted: number;
+}
+
+/** What the committer asks of its reader. */
+export interface CommitOwner {
+  /** The member of the group, while it is joined. */
+  getMember(): DriverConsumer | undefined;
+  /** So many of what the partition had settled are committed. */
+  committed(partition: AssignedPartition, count: number): void;
+  /** After all that one commit committed. */
+  settled(): void;
+}
+
+/** Commits what changed, all partitions in one request, one request at a time. */
+export class OffsetCommitter {
+  readonly #owner: CommitOwner;
+  readonly #writer: string;
+  readonly #group: string;
+  readonly #logger: Logger;
+  readonly #changed = new Set<AssignedPartition>();
+  readonly #waiting: (() => void)[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #isSoon = false;
+  #isBusy = false;
+  #failures = 0;
+  #isClosed = false;
+
+  /** @param writer the name under which this receiver commits */
+  constructor(owner: CommitOwner, group: string, writer: string, logger: Logger) {
+    this.#owner = owner;
+    this.#group = group;
+    this.#writer = writer;
+    this.#logger = logger;
+  }
+
+  /** Something of the partition changed: it is committed within {@link COMMIT_EVERY_MS}. */
+  later(partition: AssignedPartition): void {
+    this.#changed.add(partition);
+    if (!this.#timer && !this.#isSoon && !this.#isBusy) this.#arm(COMMIT_EVERY_MS);
+  }
+
+  /** At the end of this turn of the event loop, or after the commit that is on its way. */
+  soon(partition: AssignedPartition): void {
+    this.#changed.add(partition);
+    if (this.#isSoon) return;
+    this.#isSoon = true;
+    if (!this.#isBusy && this.#failures === 0) setImmediate(this.#run);
+  }
+
+  /** The member has joined: what could not be committed meanwhile can be now. */
+  resume(): void {
+    this.#failures = 0;
+    if (this.#changed.size > 0) this.#arm(1);
+  }
+
+  /** Resolves when all that has changed is committed, or the next time that this fails. */
+  async flush(): Promise<void> {
+    if (this.#changed.size === 0 && !this.#isBusy) return;
+    const told = new Promise<void>((resolve) => this.#waiting.push(resolve));
+    for (const partition of this.#changed) this.soon(partition);
+    if (this.#isBusy) this.#isSoon = true;
+    await told;
+  }
+
+  /**
+   * Commits what may belong to somebody else in a moment, with the starts of this member taken back, since it lives. The request is sent within the
+   * call. Does not reject. @returns whether it was committed
+   */
+  async handOver(partitions: Iterable<AssignedPartition>): Promise<boolean> {
+    const member = this.#owner.getMember();
+    if (!member) return false;
+    const snapshots = [...partitions]
+      .filter((partition) => partition.phase === "reading")
+      .map((partition) => this.#snapshot(partition, true));
+    if (snapshots.length === 0) return true;
+    try {
+      await member.commit(snapshots.map(({ offset }) => offset));
+      this.#settle(snapshots);
+      // The starts that were taken back are told again if the partition stays.
+      for (const { partition } of snapshots) partition.version++;
+      return true;
+    } catch (error) {
+      this.#logger.debug(
+        `What the group "${this.#group}" has done could not be committed before its partitions are shared out: ${textOf(error)}`,
+      );
+      return false;
+    }
+  }
+
+  forget(partition: AssignedPartition): void {
+    this.#changed.delete(partition);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    for (const tell of this.#waiting.splice(0)) tell();
+  }
+
+  readonly #run = (): void => {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#isSoon = false;
+    if (!this.#isBusy && !this.#isClosed) void this.#commit();
+  };
+
+  #arm(ms: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(this.#run, ms);
+  }
+
+  async #commit(): Promise<void> {
+    const member = this.#owner.getMember();
+    if (!member) return this.#tellWaiting();
+    const snapshots: Snapshot[] = [];
+    for (const partition of this.#changed) {
+      if (partition.isReady && partition.version !== partition.committedVersion) snapshots.push(this.#snapshot(partition, false));
+    }
+    this.#changed.clear();
+    if (snapshots.length === 0) return this.#tellWaiting();
+    this.#isBusy = true;
+    try {
+      await this.#send(member, snapshots);
+      this.#failures = 0;
+    } catch (error) {
+      for (const { partition } of snapshots) if (!partition.isLost) this.#changed.add(partition);
+      this.#failures++;
+      this.#logger.debug(`Committing for the group "${this.#group}" failed: ${textOf(error)}`);
+    }
+    this.#isBusy = false;
+    this.#next();
+  }
+
+  #next(): void {
+    if (this.#isClosed) return;
+    if (this.#failures > 0) {
+      this.#tellWaiting();
+      this.#isSoon = false;
+      this.#arm(backoffWithHalfJitter(this.#failures, FIRST_WAIT_MS, LONGEST_WAIT_MS));
+    } else if (this.#isSoon) {
+      this.#run();
+    } else {
+      this.#tellWaiting();
+      if (this.#changed.size > 0) this.#arm(COMMIT_EVERY_MS);
+    }
+  }
+
+  async #send(member: DriverConsumer, snapshots: readonly Snapshot[]): Promise<void> {
+    try {
+      await member.commit(snapshots.map(({ offset }) => offset));
+      this.#settle(snapshots);
+    } catch (error) {
+      const topics = new Set(snapshots.map(({ partition }) => partition.topic));
+      if (!(error instanceof DriverError) || error.kind !== "no-topic" || topics.size === 1) throw error;
+      // One of the topics was deleted; what was done of the others must not suffer for it.
+      for (const topic of topics) {
+        const ofTopic = snapshots.filter(({ partition }) => partition.topic === topic);
+        await member.commit(ofTopic.map(({ offset }) => offset)).then(
+          () => this.#settle(ofTopic),
+          (cause: unknown) => this.#logger.debug(`Nothing can be committed of "${topic}": ${textOf(cause)}`),
+        );
+      }
+    }
+  }
+
+  #snapshot(partition: AssignedPartition, isHandOver: boolean): Snapshot {
+    const { topic, low, version, uncommitted } = partition;
+    const metadata = partition.metadata(this.#writer, isHandOver);
+    return { partition, version, uncommitted, offset: { topic, partition: partition.partition, offset: low, metadata } };
+  }
+
+  #settle(snapshots: readonly Snapshot[]): void {
+    for (const { partition, offset, version, uncommitted } of snapshots) {
+      if (partition.isLost) continue;
+      partition.committed(offset.offset, version);
+      this.#owner.committed(partition, uncommitted);
+    }
+    this.#owner.settled();
+  }
+
+  #tellWaiting(): void {
+    for (const tell of this.#waiting.splice(0)) tell();
+  }
+}

@@ -1,0 +1,227 @@
+import type { DeliverySink, EndpointPlan, Receiver } from "../../src/contracts/transport.js";
+import { delay } from "../../src/util/delay.js";
+import type { TopicRole } from "./assigned-partition.js";
+import { CopyStore } from "./copy-store.js";
+import { DriverError } from "./driver.js";
+import { KafkaError, textOf, unavailable } from "./errors.js";
+import { GroupReader } from "./group-reader.js";
+import type { ReceiverEnvironment } from "./receiver-environment.js";
+import { settledBy } from "./time-limit.js";
+
+/** How long an endpoint may take to begin, a rebalance that waits for an instance that died included. */
+const START_MS = 60_000;
+/** How often it is told how much waits in the topics, and looked whether they are still those that are read. */
+const LOOK_EVERY_MS = 15_000;
+/** What lies behind the commit in the retry topics is deleted so often: their retention has no end. */
+const DELETE_EVERY_MS = 60_000;
+/** A topic that is gone is waited for so long, when it is made anew. */
+const REPAIR_MS = 10_000;
+const REPAIR_LOOK_MS = 250;
+
+/** Receives for an endpoint: from its types' topics, from that of its commands, and from those of its delayed retries. */
+export class EndpointReceiver implements Receiver {
+  readonly #environment: ReceiverEnvironment;
+  readonly #endpoint: EndpointPlan;
+  readonly #reader: GroupReader;
+  readonly #stopping = new AbortController();
+  /** Those that are not there. */
+  #missing: readonly string[] = [];
+  #hasStarted = false;
+  #stopped: Promise<void> | undefined;
+  #lookTimer: NodeJS.Timeout | undefined;
+  #deleteTimer: NodeJS.Timeout | undefined;
+  readonly #deletedBefore = new Map<string, number>();
+
+  constructor(environment: ReceiverEnvironment, endpoint: EndpointPlan, prefetch: number, sink: DeliverySink) {
+    const { names, options, status } = environment;
+    const copies = new CopyStore(environment, endpoint);
+    const commands = names.topicOfEndpoint(endpoint.name);
+    this.#environment = environment;
+    this.#endpoint = endpoint;
+    this.#reader = new GroupReader(
+      environment,
+      {
+        group: names.groupOf(endpoint.name),
+        prefetch,
+        topics: () => this.#rolesThatExist(),
+        // What is in the topics of the endpoint's own was meant for it, whenever that was.
+        startOf: (topic) => (topic === commands || names.retryDelayOf(endpoint.name, topic) !== undefined ? "beginning" : options.from),
+        status: (down) => {
+          if (down) status(endpoint.name, "down", textOf(down));
+          else this.#tellUp();
+        },
+        home: {
+          storeRetry: (record, delayMs, failure) => copies.storeRetry(record, delayMs, failure),
+          storeDeadLetter: (record, failure) => copies.storeDeadLetter(record, failure),
+          // It is not committed: whoever reads the partition next begins with it.
+          giveBack: async () => "leave",
+        },
+      },
+      sink,
+    );
+  }
+
+  /** @throws KafkaError "topology" when a topic is not there, or may not be read */
+  async start(): Promise<void> {
+    this.#reader.start();
+    try {
+      await this.#reader.whenReading(START_MS);
+    } catch (error) {
+      throw this.#startError(error);
+    }
+    this.#hasStarted = true;
+    this.#lookTimer = setInterval(() => void this.#look(), LOOK_EVERY_MS).unref();
+    this.#deleteTimer = setInterval(() => void this.#deleteRetried(), DELETE_EVERY_MS).unref();
+    void this.#tellLag();
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async close(deadline: number): Promise<void> {
+    await settledBy(deadline, this.stop());
+    await this.#reader.close(deadline);
+  }
+
+  async #stop(): Promise<void> {
+    this.#stopping.abort();
+    clearInterval(this.#lookTimer);
+    clearInterval(this.#deleteTimer);
+    this.#reader.stop();
+  }
+
+  #tellUp(): void {
+    const { name } = this.#endpoint;
+    if (this.#missing.length === 0) this.#environment.status(name, "up");
+    else this.#environment.status(name, "degraded", `Kafka does not have ${listOf(this.#missing)}: nothing is received from there`);
+  }
+
+  /** Everything that the endpoint reads, were it there. */
+  async #roles(): Promise<readonly TopicRole[]> {
+    const { names, keeper } = this.#environment;
+    const { name, subscribed } = this.#endpoint;
+    const types = new Map<string, Set<string>>();
+    for (const type of subscribed) {
+      const topic = names.topicOfType(type);
+      types.set(topic, (types.get(topic) ?? new Set()).add(type));
+    }
+    const events = [...types].map(([topic, ofTopic]): TopicRole => {
+      // On a topic of its own name a type is alone, and what is not of it went astray; a shared one has what others subscribed.
+      const isShared = [...ofTopic].some((type) => topic !== names.topicOfEndpoint(type));
+      return { topic, retryDelayMs: undefined, types: isShared ? ofTopic : undefined };
+    });
+    const retries = (await keeper.retryTopicsOf(name)).map(
+      ({ topic, delayMs }): TopicRole => ({ topic, retryDelayMs: delayMs, types: undefined }),
+    );
+    return [...events, { topic: names.topicOfEndpoint(name), retryDelayMs: undefined, types: undefined }, ...retries];
+  }
+
+  async #rolesThatExist(): Promise<readonly TopicRole[]> {
+    const roles = await this.#roles();
+    let missing = await this.#missingOf(roles);
+    if (missing.length > 0) {
+      if (!this.#hasStarted) {
+        throw new DriverError("no-topic", `Kafka does not have ${listOf(missing)}, which the endpoint "${this.#endpoint.name}" reads`);
+      }
+      const isRepaired = missing.filter((topic) => this.#environment.keeper.repairTopic(topic)).length > 0;
+      const until = performance.now() + (isRepaired ? REPAIR_MS : 0);
+      while (missing.length > 0 && performance.now() < until && !this.#stopping.signal.aborted) {
+        await delay(REPAIR_LOOK_MS, this.#stopping.signal);
+        missing = await this.#missingOf(roles);
+      }
+    }
+    this.#missing = missing;
+    const found = roles.filter(({ topic }) => !missing.includes(topic));
+    if (found.length === 0) throw new DriverError("unavailable", `Kafka has none of the topics of the endpoint "${this.#endpoint.name}"`);
+    return found;
+  }
+
+  async #missingOf(roles: readonly TopicRole[]): Promise<readonly string[]> {
+    const topics = roles.map(({ topic }) => topic);
+    const found = await this.#environment.connection.admin((admin) => admin.metadata(topics));
+    for (const [topic, state] of found) {
+      if (state instanceof DriverError && state.kind === "forbidden")
+        throw new DriverError("forbidden", `topic "${topic}" may not be read`);
+    }
+    return topics.filter((topic) => {
+      const state = found.get(topic);
+      return !state || (state instanceof DriverError && state.kind === "no-topic");
+    });
+  }
+
+  async #look(): Promise<void> {
+    try {
+      const roles = await this.#roles();
+      const missing = await this.#missingOf(roles);
+      const wanted = roles.map(({ topic }) => topic).filter((topic) => !missing.includes(topic));
+      const read = this.#reader.roles;
+      if (this.#stopping.signal.aborted) return;
+      if (wanted.length !== read.size || wanted.some((topic) => !read.has(topic))) this.#reader.renew("the topics to read have changed");
+    } catch (error) {
+      this.#environment.logger.debug(`The topics of endpoint "${this.#endpoint.name}" cannot be looked at: ${textOf(error)}`);
+    }
+    await this.#tellLag();
+  }
+
+  async #tellLag(): Promise<void> {
+    const { connection, names } = this.#environment;
+    const { name } = this.#endpoint;
+    const topics = [...this.#reader.roles.values()].filter(({ retryDelayMs }) => retryDelayMs === undefined).map(({ topic }) => topic);
+    try {
+      const committed = await connection.admin((admin) => admin.committed(names.groupOf(name), topics));
+      const done = new Map(committed.map(({ topic, partition, offset }) => [`${topic}/${partition}`, offset]));
+      let waiting = 0;
+      for (const topic of topics) {
+        for (const { partition, offset } of await connection.admin((admin) => admin.offsets(topic, "latest"))) {
+          waiting += Math.max(0, offset - Math.max(0, done.get(`${topic}/${partition}`) ?? 0));
+        }
+      }
+      if (!this.#stopping.signal.aborted) this.#environment.lag(name, waiting);
+    } catch (error) {
+      // What cannot be asked cannot be received from either, which is told already.
+      this.#environment.logger.debug(`How much waits for the endpoint "${name}" cannot be told: ${textOf(error)}`);
+    }
+  }
+
+  /** Only what this instance reads: whoever has the partition knows how far it is committed. */
+  async #deleteRetried(): Promise<void> {
+    const byTopic = new Map<string, { partition: number; offset: number }[]>();
+    for (const { role, topic, partition, committedOffset, isReady } of this.#reader.partitions) {
+      const key = `${topic}/${partition}`;
+      if (!isReady || role.retryDelayMs === undefined || committedOffset <= (this.#deletedBefore.get(key) ?? 0)) continue;
+      byTopic.set(topic, [...(byTopic.get(topic) ?? []), { partition, offset: committedOffset }]);
+    }
+    for (const [topic, before] of byTopic) {
+      try {
+        await this.#environment.connection.admin((admin) => admin.deleteRecords(topic, before));
+        for (const { partition, offset } of before) this.#deletedBefore.set(`${topic}/${partition}`, offset);
+      } catch (error) {
+        this.#environment.logger.debug(`What is done of "${topic}" cannot be deleted: ${textOf(error)}. It takes room, nothing else.`);
+      }
+    }
+  }
+
+  #startError(error: unknown): KafkaError {
+    const { name } = this.#endpoint;
+    const text = `The endpoint "${name}" cannot receive from Kafka: ${textOf(error)}.`;
+    const kind = error instanceof DriverError ? error.kind : "unknown";
+    if (kind === "no-topic") {
+      return new KafkaError("topology", `${text} Start with topology "create", or have the topics made.`, {
+        retryable: false,
+        cause: error,
+      });
+    }
+    if (kind === "forbidden") {
+      const group = this.#environment.names.groupOf(name);
+      const right = `Grant the right "read" for the group "${group}" and for its topics.`;
+      return new KafkaError("topology", `${text} ${right}`, { retryable: false, cause: error });
+    }
+    return unavailable(text, error);
+  }
+}
+
+function listOf(topics: readonly string[]): string {
+  return `the topic${topics.length > 1 ? "s" : ""} ${topics.map((topic) => `"${topic}"`).join(", ")}`;
+}

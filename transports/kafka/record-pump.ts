@@ -1,0 +1,245 @@
+import type { Delivery, DeliverySink } from "../../src/contracts/transport.js";
+import type { AssignedPartition } from "./assigned-partition.js";
+import { type DeliveryHome, KafkaDelivery } from "./delivery.js";
+import type { IncomingRecord } from "./driver.js";
+import type { RecordBatch } from "./driver-consumer.js";
+import { DueTimer } from "./due-timer.js";
+import { propertiesOf } from "./mapping.js";
+import { dueOf } from "./retry-time.js";
+
+/** So many records of one partition are handed over before its neighbours have their turn. */
+const IN_A_ROW = 32;
+/** What waits of all partitions together, in bytes; one batch more of each may be there for a moment. */
+const MAX_WAITING_BYTES = 8 * 1024 * 1024;
+/** A partition may have so much in any case. */
+const MIN_WAITING_BYTES = 64 * 1024;
+/** A fetch is held up so long before its partition is paused: a pause costs up to one more fetch to end, and mostly room comes soon. */
+const HOLD_MS = 200;
+
+/** What the pump asks of its reader. */
+export interface PumpOwner {
+  /** Records of the partition wait, and its beginning is not committed yet. */
+  begin(partition: AssignedPartition): void;
+  /** Records of a partition that is read carefully wait. */
+  careful(): void;
+  pause(partition: AssignedPartition): void;
+  resume(partition: AssignedPartition): void;
+  /** Something of the partition is done that nobody was told of: other types' records, or gaps. */
+  passed(partition: AssignedPartition): void;
+  /** No record before the end of the partition is left to hand over. */
+  ended(partition: AssignedPartition): void;
+}
+
+/**
+ * Hands what was fetched over to the core: in the order of each partition, from all partitions in turn, and never more than `prefetch` that are
+ * unsettled or whose settlement is not committed, for these run again when the process dies.
+ */
+export class RecordPump {
+  /** Nothing is handed over while it is false. */
+  isOpen = false;
+  /** Nothing but what {@link hand} is told. */
+  isHeld = false;
+  readonly #owner: PumpOwner;
+  readonly #home: DeliveryHome;
+  readonly #sink: DeliverySink;
+  readonly #prefetch: number;
+  readonly #endOf: ((partition: AssignedPartition) => number) | undefined;
+  readonly #due = new DueTimer(() => this.run());
+  readonly #partitions: AssignedPartition[] = [];
+  readonly #holding = new Map<AssignedPartition, () => void>();
+  #first = 0;
+  #unsettled = 0;
+  #uncommitted = 0;
+  #idle: (() => void)[] = [];
+
+  /** @param endOf where a partition ends for this reader, if anywhere */
+  constructor(
+    owner: PumpOwner,
+    home: DeliveryHome,
+    sink: DeliverySink,
+    prefetch: number,
+    endOf?: (partition: AssignedPartition) => number,
+  ) {
+    this.#owner = owner;
+    this.#home = home;
+    this.#sink = sink;
+    this.#prefetch = prefetch;
+    this.#endOf = endOf;
+  }
+
+  /** So many settlements wait for a commit. */
+  get uncommitted(): number {
+    return this.#uncommitted;
+  }
+
+  add(partition: AssignedPartition): void {
+    this.#partitions.push(partition);
+  }
+
+  /** The partition is lost, with all that was handed over of it. */
+  remove(partition: AssignedPartition): void {
+    this.#partitions.splice(this.#partitions.indexOf(partition), 1);
+    this.#unsettled -= partition.unsettled;
+    this.#uncommitted -= partition.uncommitted;
+    this.#letGo(partition);
+    this.#tellIfIdle();
+  }
+
+  /** Takes a batch; the answer resolves when there is room for another, or the partition is paused. */
+  accept(partition: AssignedPartition, batch: RecordBatch): Promise<void> | undefined {
+    partition.accept(batch);
+    this.run();
+    if (!this.#isFull(partition)) return undefined;
+    // What waits for its time makes no room soon.
+    if (partition.role.retryDelayMs !== undefined || !this.isOpen) {
+      this.#pause(partition);
+      return undefined;
+    }
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => {
+        if (this.#isFull(partition)) this.#pause(partition);
+        this.#letGo(partition);
+      }, HOLD_MS);
+      this.#holding.set(partition, () => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  /** Hands over what can be. */
+  run(): void {
+    if (!this.isOpen || this.isHeld) return;
+    for (let isMore = true; isMore; ) {
+      isMore = false;
+      const count = this.#partitions.length;
+      const first = this.#first++ % Math.max(1, count);
+      for (let i = 0; i < count; i++) {
+        const partition = this.#partitions[(first + i) % count];
+        if (partition && this.#handFrom(partition)) isMore = true;
+      }
+    }
+  }
+
+  /** The next record of the partition that is to be handled and may be now; it is taken when it is handed over. */
+  next(partition: AssignedPartition): IncomingRecord | undefined {
+    const end = this.#endOf?.(partition) ?? Number.POSITIVE_INFINITY;
+    for (let record = partition.peek(); record; record = partition.peek()) {
+      if (record.offset >= end) break;
+      if (partition.role.retryDelayMs !== undefined) {
+        const due = dueOf(record, partition.role.retryDelayMs);
+        if (due > Date.now()) {
+          this.#due.wakeAt(due);
+          return undefined;
+        }
+      }
+      if (!isForOthers(record, partition) && !partition.wasDone(record)) return record;
+      this.#pass(record, partition);
+    }
+    partition.passTail();
+    if (this.#endOf && (partition.position >= end || (partition.peek()?.offset ?? -1) >= end)) this.#owner.ended(partition);
+    return undefined;
+  }
+
+  /** Hands over one record that {@link next} gave. */
+  hand(record: IncomingRecord, partition: AssignedPartition, suspicion: Delivery["suspicion"]): void {
+    partition.take(record);
+    partition.unsettled++;
+    this.#unsettled++;
+    this.#sink.deliver(new KafkaDelivery(record, partition, this.#home, suspicion));
+  }
+
+  settled({ partition, record }: KafkaDelivery): void {
+    partition.done(record.offset);
+    partition.unsettled--;
+    partition.uncommitted++;
+    this.#unsettled--;
+    this.#uncommitted++;
+    this.#tellIfIdle();
+  }
+
+  left({ partition }: KafkaDelivery): void {
+    partition.unsettled--;
+    this.#unsettled--;
+    this.#tellIfIdle();
+  }
+
+  committed(partition: AssignedPartition, count: number): void {
+    partition.uncommitted -= count;
+    this.#uncommitted -= count;
+  }
+
+  /** Resolves when nothing that was handed over is unsettled. */
+  async whenIdle(): Promise<void> {
+    if (this.#unsettled > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+
+  stop(): void {
+    this.isOpen = false;
+    this.#due.stop();
+    for (const partition of [...this.#holding.keys()]) this.#letGo(partition);
+  }
+
+  /** @returns whether there may be more at once */
+  #handFrom(partition: AssignedPartition): boolean {
+    if (!partition.isReady) return false;
+    if (partition.phase === "begin" || partition.counts.isCareful) {
+      if (!this.next(partition)) return false;
+      if (partition.phase === "begin") this.#owner.begin(partition);
+      else this.#owner.careful();
+      return false;
+    }
+    for (let handed = 0; handed < IN_A_ROW; handed++) {
+      if (this.#unsettled + this.#uncommitted >= this.#prefetch) return this.#relieve(partition);
+      const record = this.next(partition);
+      if (!record) return this.#relieve(partition);
+      this.hand(record, partition, "none");
+    }
+    this.#relieve(partition);
+    return true;
+  }
+
+  #relieve(partition: AssignedPartition): false {
+    if (partition.waitingBytes > this.#share / 2) return false;
+    this.#letGo(partition);
+    if (partition.isPaused) {
+      partition.isPaused = false;
+      this.#owner.resume(partition);
+    }
+    return false;
+  }
+
+  #pass(record: IncomingRecord, partition: AssignedPartition): void {
+    if (partition.take(record)) partition.done(record.offset);
+    this.#owner.passed(partition);
+  }
+
+  #pause(partition: AssignedPartition): void {
+    partition.isPaused = true;
+    this.#owner.pause(partition);
+  }
+
+  #letGo(partition: AssignedPartition): void {
+    this.#holding.get(partition)?.();
+    this.#holding.delete(partition);
+  }
+
+  #isFull(partition: AssignedPartition): boolean {
+    return partition.waitingBytes > this.#share;
+  }
+
+  get #share(): number {
+    return Math.max(MIN_WAITING_BYTES, MAX_WAITING_BYTES / Math.max(1, this.#partitions.length));
+  }
+
+  #tellIfIdle(): void {
+    if (this.#unsettled > 0 || this.#idle.length === 0) return;
+    for (const tell of this.#idle.splice(0)) tell();
+  }
+}
+
+function isForOthers(record: IncomingRecord, { role }: AssignedPartition): boolean {
+  if (!role.types) return false;
+  const { messageType } = propertiesOf(record);
+  return messageType !== undefined && !role.types.has(messageType);
+}
