@@ -51,6 +51,19 @@ test("what the adapter finds wrong is told", async () => {
 });
 
 test.each([
+  ["sb://Root:key@shop.servicebus.windows.net"],
+  ["Endpoint=sb://shop.servicebus.windows.net/;SharedAccessKeyName=Root;SharedAccessKey=c2VjcmV0"],
+  [" endpoint=SB://shop.servicebus.windows.net/;SharedAccessKeyName=Root;SharedAccessKey=c2VjcmV0"],
+])("a Service Bus namespace is told by its URL or by its connection string: %s", async (text) => {
+  expect(mistakesIn(text)).toEqual([]);
+  expect((await loadTransport(text)).name).toBe("azure-service-bus");
+});
+
+test("of text that nobody takes, what could be a secret is not told", () => {
+  expect(mistakesIn("Server=db;Password=hunter2").join()).not.toContain("hunter2");
+});
+
+test.each([
   ["mqtt://host"],
   ["memory"],
   [""],
