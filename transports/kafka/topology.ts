@@ -121,11 +121,13 @@ async function withLeaders(connection: KafkaConnection, directory: TopicDirector
   const until = performance.now() + LEADERS_WITHIN_MS;
   for (let attempt = 0; ; attempt++) {
     let trouble: unknown;
-    const state = await directory.look(topic).catch((error: unknown) => {
+    try {
+      const state = await directory.look(topic);
+      // A leader that is named may not know it yet: each is asked for its partitions' ends.
+      if (state && (await connection.admin((admin) => admin.offsets(topic, "latest"))).length > 0) return state;
+    } catch (error) {
       trouble = error;
-      return undefined;
-    });
-    if (state?.partitions.every(({ leader }) => leader >= 0)) return state;
+    }
     if (connection.isClosing || performance.now() > until)
       throw unavailable(`Topic "${topic}" was made, but cannot be used yet${trouble ? `: ${textOf(trouble)}` : "."}`, trouble);
     await delay(backoffWithHalfJitter(attempt, FIRST_WAIT_MS, LONGEST_WAIT_MS), connection.closing);
