@@ -22,7 +22,8 @@ export type DeliveryState =
   | { readonly kind: "modified"; readonly undeliverableHere: boolean; readonly annotations: AmqpMap | undefined };
 
 export const ACCEPTED_STATE: AmqpValue = described(ulong(ACCEPTED), []);
-export const RELEASED_STATE: AmqpValue = described(ulong(RELEASED), []);
+/** As an answer to a receiver that rejects: it is done as asked, so that no error is told. */
+export const REJECTED_AS_ASKED: AmqpValue = described(ulong(REJECTED), []);
 
 /** @throws AmqpError "amqp:not-implemented" for a state of a transaction, "amqp:decode-error" for anything else that is none of them */
 export function readDeliveryState(value: AmqpValue): DeliveryState {

@@ -1,7 +1,8 @@
+import { randomUUID } from "node:crypto";
 import { DecodeError } from "../amqp/amqp-error.js";
 import { Decoder } from "../amqp/decoder.js";
-import { Encoder } from "../amqp/encoder.js";
-import { type AmqpValue, integerOf, isList, isMap, textOf } from "../amqp/values.js";
+import { Encoder, encodeValue } from "../amqp/encoder.js";
+import { type AmqpValue, described, integerOf, isList, isMap, textOf, ulong } from "../amqp/values.js";
 import type { IncomingMessage, StoredMessage } from "../broker/contracts.js";
 
 /** The message format of a transfer whose body is encoded messages, one in each data section: what the SDKs send for a batch. */
@@ -10,7 +11,9 @@ export const BATCH_FORMAT = 0x80013700;
 const HEADER = 0x70;
 const DELIVERY_ANNOTATIONS = 0x71;
 const MESSAGE_ANNOTATIONS = 0x72;
+const PROPERTIES = 0x73;
 const DATA = 0x75;
+const FOOTER = 0x78;
 
 /** Annotations that the broker sets: a client's own ones of the same names would lie. */
 const BROKER_ANNOTATIONS: ReadonlySet<string> = new Set([
@@ -63,8 +66,7 @@ export function readMessage(bytes: Buffer): IncomingMessage {
     bareAt = decoder.position;
   }
   const bare = bareAt === 0 ? bytes : Buffer.from(bytes.subarray(bareAt));
-  checkSections(bare);
-  return { ...header, annotations, bare };
+  return { ...header, annotations, bare: withMessageId(bare) };
 }
 
 function readHeader(value: AmqpValue): Header {
@@ -87,15 +89,30 @@ function readAnnotations(value: AmqpValue): Map<string, AmqpValue> | undefined {
   return annotations;
 }
 
-/** Receivers of a message that ends in mid-air would fail for ever: it is refused to the one who sends it. */
-function checkSections(bare: Buffer): void {
+/**
+ * The message with an id, and with nothing else changed. The service gives an id to a message that has none: the SDK for JavaScript
+ * cannot settle a message without one, and does not set one itself.
+ * Receivers of a message that ends in mid-air would fail for ever: it is refused here, to the one who sends it.
+ */
+function withMessageId(bare: Buffer): Buffer {
   const decoder = new Decoder(bare);
+  let properties: { readonly end: number; readonly fields: readonly AmqpValue[] } | undefined;
+  let hasId = false;
   while (!decoder.atEnd) {
     const descriptor = decoder.readDescriptor();
-    if (descriptor === undefined || descriptor < 0x73 || descriptor > 0x78)
+    if (descriptor === undefined || descriptor < PROPERTIES || descriptor > FOOTER) {
       throw new DecodeError("a message has a section that is none of AMQP 1.0");
-    decoder.skipValue();
+    }
+    if (descriptor !== PROPERTIES) decoder.skipValue();
+    else {
+      const fields = decoder.readValue();
+      properties = { end: decoder.position, fields: isList(fields) ? fields : [] };
+      hasId = (properties.fields[0] ?? null) !== null;
+    }
   }
+  if (hasId) return bare;
+  const fields = [randomUUID().replaceAll("-", ""), ...(properties?.fields.slice(1) ?? [])];
+  return Buffer.concat([encodeValue(described(ulong(BigInt(PROPERTIES)), fields)), bare.subarray(properties?.end ?? 0)]);
 }
 
 /** What a receiver gets to know of a lock besides the message. */

@@ -1,4 +1,4 @@
-import { type DeliveryState, rejectedState } from "../amqp/delivery-state.js";
+import { type DeliveryState, REJECTED_AS_ASKED, rejectedState } from "../amqp/delivery-state.js";
 import type { OutgoingLink, OutgoingLinkHandler, Settlement } from "../amqp/outgoing-link.js";
 import { targetOrEmpty, withFilter } from "../amqp/termini.js";
 import { type AmqpMap, type AmqpValue, integerOf, long, mapGet, symbolMap, textOf } from "../amqp/values.js";
@@ -70,11 +70,13 @@ export class ReceiveLink implements OutgoingLinkHandler {
       this.#answer(settlement, rejectedState(toAmqpError(error)));
       return;
     }
+    // Java's client wants the state that it gave; JavaScript's takes an error in it, even its own, for a failure.
+    const done = settlement.state.kind === "rejected" ? REJECTED_AS_ASKED : settlement.raw;
     const kept = this.#namespace.kept();
-    if (!kept) this.#answer(settlement, settlement.raw);
+    if (!kept) this.#answer(settlement, done);
     else {
       kept.then(
-        () => this.#answer(settlement, settlement.raw),
+        () => this.#answer(settlement, done),
         (error: unknown) => this.#answer(settlement, rejectedState(toAmqpError(error))),
       );
     }

@@ -43,14 +43,14 @@ export function perform(entity: AnyEntity, request: Request): Response {
 
 function onReceivable(operation: (entity: Receivable, fields: Fields) => Response): Operation {
   return (entity, fields) => {
-    if (entity.kind === "topic") throw notFor(entity);
+    if (!isReceivable(entity)) throw notFor(entity);
     return operation(entity, fields);
   };
 }
 
 function onSendable(operation: (entity: Sendable, fields: Fields) => Response): Operation {
   return (entity, fields) => {
-    if (entity.kind !== "queue" && entity.kind !== "topic") throw notFor(entity);
+    if (!isSendable(entity)) throw notFor(entity);
     return operation(entity, fields);
   };
 }

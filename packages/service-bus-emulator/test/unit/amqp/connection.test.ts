@@ -88,7 +88,11 @@ test("frames that arrive byte by byte are understood", async () => {
   const client = await RawClient.open(echo.port);
   await client.attachSender(0, "a");
   await client.next("flow");
-  const frame = encodeFrame(0, { kind: "transfer", handle: 0, deliveryId: 0, deliveryTag: Buffer.from("0"), messageFormat: 0 }, Buffer.from("slow"));
+  const frame = encodeFrame(
+    0,
+    { kind: "transfer", handle: 0, deliveryId: 0, deliveryTag: Buffer.from("0"), messageFormat: 0 },
+    Buffer.from("slow"),
+  );
   for (const byte of frame) {
     client.write(Buffer.from([byte]));
     await new Promise((resolve) => setImmediate(resolve));
