@@ -142,21 +142,20 @@ describeWithKafka("sending", ({ brokers }) => {
     expect(stored.sort((a, b) => a - b)).toEqual(calls.map((_, i) => i));
   });
 
-  test("partitions that were added are used, and nothing is lost while only one side of the client knows of them", async () => {
+  test("partitions that were added are used, and nothing is lost while kafkajs does not know of them", async () => {
     const bench = new Bench(brokers);
     const port = await bench.port({ partitions: 1 });
     await provide(port);
     await port.send(message(THING, "0", { partitionKey: "k0" }));
     await (await bench.admin()).createPartitions({ topicPartitions: [{ topic: `${bench.namePrefix}test.thing`, count: 8 }] });
 
-    // Another transport knows of the new ones from its first look on; kafkajs's own knowledge is from before its first message.
-    const other = await bench.port();
+    // After a message that is too large the adapter looks at the topic anew; kafkajs knows of one partition still, and drops what is for the others.
+    await port.send(message(THING, Buffer.alloc(2_000_000)));
     const sent: string[] = ["0"];
     await eventually("new partitions to be used", async () => {
-      const batch = Array.from({ length: 50 }, (_, i) => message(THING, `${sent.length + i}`, { partitionKey: `k${i}` }));
-      const results = await Promise.all([port.send(...batch.slice(0, 25)), other.send(...batch.slice(25))]);
-      for (const [i, result] of results.flat().entries())
-        if (result.outcome === "sent") sent.push(Buffer.from(batch[i]?.body ?? "").toString());
+      const batch = Array.from({ length: 50 }, (_, i) => message(THING, `${sent.length}-${i}`, { partitionKey: `k${i}` }));
+      const results = await port.send(...batch);
+      for (const [i, result] of results.entries()) if (result.outcome === "sent") sent.push(Buffer.from(batch[i]?.body ?? "").toString());
       return new Set((await bench.stored("test.thing")).map(({ partition }) => partition)).size > 4;
     });
     const stored = new Set((await bench.stored("test.thing")).map(({ value }) => value));
