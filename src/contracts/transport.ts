@@ -67,6 +67,11 @@ export interface TransportCapabilities {
    * committed towards `prefetch`, so that P2's bound holds.
    */
   readonly settlesIndividually: boolean;
+  /**
+   * true: each instance of an endpoint has a share of its partitions, and what waits in the share of a busy one waits for it (Kafka).
+   * @default false: whichever instance is free takes the next message
+   */
+  readonly partitioned?: boolean;
   /** Whether `Delivery.suspicion` survives the end of the process. Memory: false. */
   readonly countsStarts: boolean;
   /** "time": a message that nobody handled is deleted when its retention is over (Kafka). P1 holds within it. */
@@ -119,6 +124,8 @@ export interface OutgoingMessage {
   readonly properties: NativeProperties;
   /** The user's headers, as the broker's own. Text; the names are known to fit every broker. A replayed message has those that it came with, less `tb-`. */
   readonly headers: Readonly<Record<string, string>>;
+  /** Of a replay: the dead letter, one of this transport's deliveries, from which the adapter also copies what has no field here. */
+  readonly replayOf?: Delivery;
 }
 /** Copied to the broker's own fields, for operators. The envelope in the body is the truth. */
 export interface NativeProperties {

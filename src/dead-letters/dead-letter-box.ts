@@ -63,6 +63,8 @@ export class DeadLetterBox implements DeadLetters {
       decision = await decide(readDeadLetter(delivery, this.#endpoint));
       if (decision !== "replay" && decision !== "drop" && decision !== "keep")
         throw wrong(`decide answered ${show(decision)}; it answers "replay", "drop" or "keep".`);
+      // Lost while it was decided about, the letter stays where it was: replayed, it would be both there and here.
+      if (decision !== "keep" && delivery.isLost) decision = "keep";
       if (decision === "replay") await this.#replay(delivery);
     } catch (error) {
       // What cannot be given back now comes back when the receiver closes; why it ended here is what counts.
@@ -77,7 +79,8 @@ export class DeadLetterBox implements DeadLetters {
   }
 
   /** Confirmed before the letter is taken away: in between it may be both. */
-  async #replay({ body, headers, properties }: Delivery): Promise<void> {
+  async #replay(delivery: Delivery): Promise<void> {
+    const { body, headers, properties } = delivery;
     const message: OutgoingMessage = {
       to: { endpoint: this.#endpoint },
       body,
@@ -89,6 +92,7 @@ export class DeadLetterBox implements DeadLetters {
         partitionKey: properties.partitionKey,
       },
       headers: userHeaders(headers),
+      replayOf: delivery,
     };
     const [failed] = await this.#sender.sendInOrder([message]);
     if (failed) throw failed;

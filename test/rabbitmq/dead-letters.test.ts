@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { Delivery, EndpointPlan } from "../../src/contracts/transport.js";
 import { describeWithRabbitmq } from "../support/brokers.js";
 import { eventually } from "./support/eventually.js";
-import { Bench, type Inbox, type Port, textOf } from "./support/port.js";
+import { Bench, type Inbox, message, type Port, textOf } from "./support/port.js";
 
 const texts = (count: number, from = 0): string[] => Array.from({ length: count }, (_, n) => String(n + from));
 
@@ -120,6 +120,45 @@ describeWithRabbitmq("dead letters", ({ url }) => {
     expect(inbox.deliveries[0]?.complete()).toBe("lost");
     const rest = await visit(port, plan, (delivery) => void delivery.release());
     expect(rest.texts).toEqual(["0", ...texts(8, 2)]);
+  });
+
+  test("a message of another client that is replayed has all that it came with, and nothing that was written on it since", async () => {
+    const bench = new Bench(url);
+    const { port, plan } = await withLetters(bench, 0);
+    const channel = await bench.channel();
+    const foreign = {
+      persistent: true,
+      messageId: "m",
+      type: "t",
+      contentType: "application/json",
+      contentEncoding: "gzip",
+      correlationId: "c",
+      replyTo: "answers",
+      appId: "billing",
+      timestamp: 1_700_000_000,
+    };
+    const headers = { count: 3, nested: { a: [1, "two"] }, "tb-partition-key": "k", "tb-header-x-death": "mine" };
+    channel.sendToQueue(`${bench.namePrefix}shipping.dead-letter`, Buffer.from("x"), {
+      ...foreign,
+      headers: { ...headers, "tb-reason": "failed", "tb-attempts": "16" },
+    });
+    await eventually("it to be stored", async () => (await bench.ready("shipping.dead-letter")) === 1);
+    const inbox = await port.receive(plan, 1, "dead-letter");
+    const [letter] = await inbox.reach(1);
+    if (!letter) throw new Error("there is no letter");
+
+    const [result] = await port.send({ ...message({ endpoint: "shipping" }, "x"), replayOf: letter });
+
+    expect(result?.outcome).toBe("sent");
+    letter.complete();
+    await inbox.close();
+    const replayed = await channel.get(`${bench.namePrefix}shipping`, { noAck: true });
+    if (!replayed) throw new Error("it was not replayed");
+    const { persistent, ...same } = foreign;
+    expect(replayed.properties).toMatchObject({ ...same, deliveryMode: persistent ? 2 : 1 });
+    // The count of its deliveries is the broker's own.
+    const { "x-delivery-count": _, ...kept } = replayed.properties.headers ?? {};
+    expect(kept).toEqual(headers);
   });
 
   test("when the channel is lost the visit goes on, and no letter is visited twice", async () => {

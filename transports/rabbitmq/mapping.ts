@@ -129,6 +129,16 @@ export function copyOf(message: Message, queue: string, failure: FailureHeaders,
   };
 }
 
+/** A dead letter as it was before it failed: a copy without what the bus and the broker have written on it since. */
+export function replayOf(message: Message, queue: string): Publish {
+  const copy = copyOf(message, queue, {});
+  const headers: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(copy.properties.headers ?? {})) {
+    if (!name.startsWith("tb-") || name === PARTITION_KEY_HEADER || name.startsWith(ESCAPE)) headers[name] = value;
+  }
+  return { ...copy, properties: { ...copy.properties, headers } };
+}
+
 /** The properties that were there. */
 export function propertiesOf(message: Message): Partial<NativeProperties> {
   const { messageId, type, contentType, correlationId, headers } = message.properties;

@@ -12,8 +12,9 @@ import type {
 import { loadClient } from "./client.js";
 import { ManagedConnection } from "./connection.js";
 import { DeadLetterReceiver } from "./dead-letter-receiver.js";
+import { RabbitMqDelivery } from "./delivery.js";
 import { RabbitMqError, unavailable } from "./errors.js";
-import { Names, publishOf } from "./mapping.js";
+import { Names, type Publish, publishOf, replayOf } from "./mapping.js";
 import type { ResolvedOptions } from "./options.js";
 import { EndpointReceiver } from "./receiver.js";
 import type { ReceiverEnvironment } from "./receiver-environment.js";
@@ -132,7 +133,7 @@ export class RabbitMqTransport implements Transport {
       return Promise.resolve(messages.map(() => ({ outcome: "refused", error })));
     }
     return open.sender.send(
-      messages.map((message) => publishOf(message, open.names)),
+      messages.map((message) => toPublish(message, open.names)),
       signal,
     );
   }
@@ -170,4 +171,12 @@ export class RabbitMqTransport implements Transport {
     if (!this.#open) throw unavailable("The RabbitMQ transport is not open.");
     return this.#open;
   }
+}
+
+/** A replay keeps what the port has no field for, such as the encoding and the reply address of a message that another client sent. */
+function toPublish(message: OutgoingMessage, names: Names): Publish {
+  const { to, replayOf: letter } = message;
+  return letter instanceof RabbitMqDelivery && "endpoint" in to
+    ? replayOf(letter.message, names.queue(to.endpoint))
+    : publishOf(message, names);
 }

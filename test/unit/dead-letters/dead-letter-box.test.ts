@@ -97,13 +97,13 @@ describe("a replay", () => {
     made.transport.onAnswer = ({ answer }) => order.push(answer?.verb ?? "");
     const result = made.bus.deadLetters("audit").process(() => "replay");
     await until("it receives", () => made.transport.sinks.has("audit dead letters"));
-    made.transport.deliver("audit dead letters", parts);
+    const delivery = made.transport.deliver("audit dead letters", parts);
     made.transport.sinks.get("audit dead letters")?.exhausted();
     await until("it is sent", () => held.length === 1);
     await settled();
     expect(order).toEqual([]);
     expect(held[0]?.messages).toEqual([
-      { to: { endpoint: "audit" }, body: parts.body, properties: parts.properties, headers: { tenant: "t" } },
+      { to: { endpoint: "audit" }, body: parts.body, properties: parts.properties, headers: { tenant: "t" }, replayOf: delivery },
     ]);
     held[0]?.answer(SENT);
     expect(await result).toEqual({ replayed: 1, dropped: 0, kept: 0 });
@@ -178,6 +178,15 @@ test("a letter that was lost before it could be taken away is still there, and i
     return "drop";
   }, [letter("a")]);
   expect(await result).toEqual({ replayed: 0, dropped: 0, kept: 1 });
+});
+
+test("a letter that is lost while it is decided about is not replayed: it would be there twice", async () => {
+  const { letters, result, made } = await look((): "replay" => {
+    letters[0]?.lose();
+    return "replay";
+  }, [letter("a")]);
+  expect(await result).toEqual({ replayed: 0, dropped: 0, kept: 1 });
+  expect(made.transport.sent).toEqual([]);
 });
 
 test("waits for the first letter, and for the word that there is none", async () => {
