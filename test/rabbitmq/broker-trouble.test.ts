@@ -162,6 +162,27 @@ describe.skipIf(localPrograms() === undefined)("a broker in trouble", () => {
     expect(await bench.ready("shipping")).toBe(2);
   });
 
+  test("blocked, it closes by its deadline, and says of what waited that it was not stored", { timeout: 60_000 }, async () => {
+    const bench = new Bench(broker.amqpUrl);
+    const port = await bench.port();
+    await port.transport.provision({ events: [], endpoints: [bench.plan("shipping")] }, "create");
+    await broker.ctl("set_vm_memory_high_watermark", "0.0001");
+    try {
+      const first = port.transport.send([message({ endpoint: "shipping" }, "first")], AbortSignal.timeout(60_000));
+      await eventually("health to say it", () => port.statusOf("publisher")?.status === "degraded");
+      const waiting = port.transport.send([message({ endpoint: "shipping" }, "waits")], AbortSignal.timeout(60_000));
+      const began = performance.now();
+
+      await port.transport.close(began + 1_000);
+
+      expect(performance.now() - began).toBeLessThan(1_500);
+      expect((await waiting)[0]).toMatchObject({ outcome: "refused", error: { retryable: true } });
+      expect((await first)[0]?.outcome).toBe("unknown");
+    } finally {
+      await broker.ctl("set_vm_memory_high_watermark", "0.4");
+    }
+  });
+
   test("with the password changed for a while it is tried until it is right again, and the password is never told", {
     timeout: 120_000,
   }, async () => {

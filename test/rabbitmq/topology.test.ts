@@ -1,8 +1,18 @@
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import type { TransportError } from "../../src/contracts/transport.js";
+import { loadClient } from "../../transports/rabbitmq/client.js";
+import { ManagedConnection } from "../../transports/rabbitmq/connection.js";
+import { Names } from "../../transports/rabbitmq/mapping.js";
+import { openedInTime } from "../../transports/rabbitmq/open-channel.js";
+import { resolveOptions } from "../../transports/rabbitmq/options.js";
+import { applyTopology, type KeptChannel } from "../../transports/rabbitmq/topology.js";
+import { topologyOf } from "../../transports/rabbitmq/topology-plan.js";
 import { describeWithRabbitmq } from "../support/brokers.js";
+import { TcpProxy } from "../support/tcp-proxy.js";
 import { Bench, message, type Port } from "./support/port.js";
 import { withUser } from "./support/users.js";
+
+const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 async function errorOf(work: Promise<unknown>): Promise<TransportError> {
   try {
@@ -31,6 +41,67 @@ describeWithRabbitmq("topology", ({ url, managementUrl }) => {
     expect(ports[1] && (await outcome(ports[1], "test.thing"))).toBe("sent");
     const [delivery] = (await inbox?.reach(1)) ?? [];
     delivery?.complete();
+  });
+
+  test("what is made sure of again and again is so on one channel, which is opened anew only when it was closed", async () => {
+    const bench = new Bench(url);
+    const plan = bench.plan("shipping", { subscribed: ["test.thing"] });
+    const connection = new ManagedConnection(await loadClient(), resolveOptions({ url }), "topology", silent);
+    await connection.open(AbortSignal.timeout(10_000));
+    onTestFinished(() => connection.close(performance.now() + 5_000));
+    const wanted = topologyOf({ events: [], endpoints: [plan] }, new Names(bench.namePrefix));
+    const kept: KeptChannel = {};
+
+    await applyTopology(connection, wanted, "create", silent, kept);
+    const first = kept.channel;
+    await applyTopology(connection, wanted, "create", silent, kept);
+    expect(kept.channel).toBe(first);
+
+    await first?.close();
+    await applyTopology(connection, wanted, "create", silent, kept);
+    expect(kept.channel).toBeDefined();
+    expect(kept.channel).not.toBe(first);
+  });
+
+  test("a stop while the bindings are made sure of is no warning", { timeout: 30_000 }, async () => {
+    const bench = new Bench(url);
+    const plan = bench.plan("shipping", { subscribed: ["test.thing"] });
+    const target = new URL(url);
+    const proxy = await TcpProxy.listen({ targetHost: target.hostname, targetPort: Number(target.port || 5672) });
+    onTestFinished(() => proxy.close());
+    target.host = `127.0.0.1:${proxy.port}`;
+    const port = await bench.port({ url: target.href });
+    await port.transport.provision({ events: [], endpoints: [plan] }, "create");
+    const inbox = await port.receive(plan);
+
+    // So that the next look at the bindings, every 5 s, gets no answer.
+    await proxy.apply({ type: "black-hole" });
+    await new Promise((resolve) => setTimeout(resolve, 5_500));
+    await inbox.receiver?.close(performance.now() + 100);
+    await port.transport.close(performance.now() + 100);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+
+    expect(port.log.filter((line) => line.startsWith("warn"))).toEqual([]);
+  });
+
+  test("a channel that is opened too late is closed again", async () => {
+    const bench = new Bench(url);
+    const channel = await bench.channel();
+    const closed = new Promise<string>((resolve) => channel.once("close", () => resolve("closed")));
+    let open: (late: typeof channel) => void = () => {};
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      const opening = openedInTime(new Promise<typeof channel>((resolve) => (open = resolve)));
+      const failing = expect(opening).rejects.toMatchObject({ code: "unavailable" });
+      await vi.advanceTimersByTimeAsync(31_000);
+      await failing;
+    } finally {
+      vi.useRealTimers();
+    }
+
+    open(channel);
+
+    expect(await closed).toBe("closed");
   });
 
   test("a subscription that is given up ends, and what was there before stays", async () => {

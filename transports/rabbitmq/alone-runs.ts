@@ -4,6 +4,7 @@ import { delay } from "../../src/util/delay.js";
 import { closeChannel } from "./close-channel.js";
 import { textOf } from "./errors.js";
 import type { Publish } from "./mapping.js";
+import { openedInTime } from "./open-channel.js";
 import type { ReceiverEnvironment } from "./receiver-environment.js";
 import { answered } from "./time-limit.js";
 
@@ -94,7 +95,7 @@ export class AloneRuns {
   /** Counts the notes of `id` and takes away those that are done with. What is no note of ours is left as it is. @throws what may pass */
   async #walk(id: string, isDoneWith: (note: Note) => boolean): Promise<{ unfinished: number }> {
     const model = await this.#environment.connection.whenConnected();
-    const channel = await answered(model.createChannel());
+    const channel = await openedInTime(model.createChannel());
     // Without this listener a channel that the server closes would take the connection with it.
     channel.on("error", () => {});
     try {

@@ -196,6 +196,8 @@ export class ManagedConnection {
     const socket = new AbortController();
     const give = (): void => socket.abort();
     signal.addEventListener("abort", give, { once: true });
+    // amqplib's own limit is one of silence, which a server that answers bit by bit never reaches.
+    const timer = setTimeout(give, connectTimeoutMs);
     try {
       const model = await this.#client.connect(
         {
@@ -229,6 +231,7 @@ export class ManagedConnection {
       }
       return live;
     } finally {
+      clearTimeout(timer);
       signal.removeEventListener("abort", give);
     }
   }

@@ -7,6 +7,7 @@ import type { ManagedConnection } from "./connection.js";
 import type { RabbitMqDelivery } from "./delivery.js";
 import { RabbitMqError, type ServerAnswer, serverAnswer, textOf, unavailable } from "./errors.js";
 import { HeldDeliveries } from "./held-deliveries.js";
+import { openedInTime } from "./open-channel.js";
 import { answered, settledBy } from "./time-limit.js";
 
 /** What a {@link ConsumerChannel} asks of, and tells to, its owner. */
@@ -197,7 +198,7 @@ export class ConsumerChannel {
   }
 
   async #open(model: ChannelModel): Promise<Session> {
-    const channel = await answered(model.createChannel());
+    const channel = await openedInTime(model.createChannel());
     let end: (reason: string) => void = () => {};
     const ended = new Promise<string>((resolve) => {
       end = resolve;

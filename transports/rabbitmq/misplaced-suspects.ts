@@ -2,6 +2,7 @@ import type { Channel } from "amqplib";
 import { closeChannel } from "./close-channel.js";
 import type { CopyStore } from "./copy-store.js";
 import { serverAnswer, textOf, unavailable } from "./errors.js";
+import { openedInTime } from "./open-channel.js";
 import type { ReceiverEnvironment } from "./receiver-environment.js";
 import { answered } from "./time-limit.js";
 
@@ -15,7 +16,7 @@ export async function putBackMisplacedSuspects(environment: ReceiverEnvironment,
   const from = names.suspectQueue(endpoint);
   const to = names.queue(endpoint);
   const model = await connection.whenConnected();
-  const channel = await answered(model.createChannel());
+  const channel = await openedInTime(model.createChannel());
   // Without this listener a channel that the server closes would take the connection with it.
   channel.on("error", () => {});
   try {

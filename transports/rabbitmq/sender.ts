@@ -9,7 +9,7 @@ import type { Publish } from "./mapping.js";
 import { Publication, PublishBatch } from "./publication.js";
 import { limitIn, missingExchange, PublishChannel, tooLarge } from "./publish-channel.js";
 import { SharedDeadlines } from "./shared-deadlines.js";
-import { answered, settledBy } from "./time-limit.js";
+import { settledBy } from "./time-limit.js";
 
 /** What the sender asks of, and tells to, the transport. */
 export interface SenderOwner {
@@ -170,7 +170,7 @@ export class Sender {
           hasRoom: () => this.#pump(),
           closed: (reason: string, answer?: ServerAnswer) => this.#channelClosed(session, model, reason, answer),
         };
-        const channel = await answered(PublishChannel.open(model, owner));
+        const channel = await PublishChannel.open(model, owner);
         if (session !== this.#session) return;
         this.#channel = channel;
         this.#tellStatus();

@@ -4,7 +4,7 @@ import { delay } from "../../src/util/delay.js";
 import type { ManagedConnection } from "./connection.js";
 import { textOf } from "./errors.js";
 import type { Names } from "./mapping.js";
-import { applyTopology } from "./topology.js";
+import { applyTopology, type KeptChannel } from "./topology.js";
 import { type BrokerTopology, topologyOf } from "./topology-plan.js";
 
 /** How often the exchanges and bindings of what is received are made sure of: nothing tells a consumer that they are gone. */
@@ -24,6 +24,8 @@ export class TopologyKeeper {
   readonly #endpoints = new Map<string, EndpointPlan>();
   readonly #received = new Set<string>();
   readonly #repairs = new Map<string, Promise<boolean>>();
+  /** For looking after the bindings, which is done every few seconds. */
+  readonly #refreshChannel: KeptChannel = {};
   #refreshing: NodeJS.Timeout | undefined;
 
   constructor(connection: ManagedConnection, names: Names, logger: Logger) {
@@ -71,10 +73,10 @@ export class TopologyKeeper {
     this.#received.clear();
   }
 
-  #once(key: string, topology: BrokerTopology): Promise<boolean> {
+  #once(key: string, topology: BrokerTopology, kept?: KeptChannel): Promise<boolean> {
     const running = this.#repairs.get(key);
     if (running) return running;
-    const repair = applyTopology(this.#connection, topology, "create", this.#logger)
+    const repair = applyTopology(this.#connection, topology, "create", this.#logger, kept)
       .then(() => true)
       .finally(() => this.#repairs.delete(key));
     this.#repairs.set(key, repair);
@@ -89,7 +91,8 @@ export class TopologyKeeper {
     const plans = [...this.#received].map((name) => this.#endpoints.get(name)).filter((plan) => plan !== undefined);
     const { exchanges, bindings } = topologyOf({ events: [], endpoints: plans }, this.#names);
     if (this.#connection.model && bindings.length > 0) {
-      await this.#once("refresh", { exchanges, queues: [], bindings, unbindings: [] }).catch((error: unknown) => {
+      await this.#once("refresh", { exchanges, queues: [], bindings, unbindings: [] }, this.#refreshChannel).catch((error: unknown) => {
+        if (this.#received.size === 0 || this.#connection.isClosing) return;
         this.#logger.warn(`The bindings of this service cannot be made sure of: ${textOf(error)}`);
       });
     }

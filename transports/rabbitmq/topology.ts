@@ -5,6 +5,7 @@ import { delay } from "../../src/util/delay.js";
 import { closeChannel } from "./close-channel.js";
 import type { ManagedConnection } from "./connection.js";
 import { RabbitMqError, type ServerAnswer, serverAnswer, textOf, unavailable } from "./errors.js";
+import { openedInTime } from "./open-channel.js";
 import { answered } from "./time-limit.js";
 import { argumentOf, type Difference, describe, differenceIn } from "./topology-difference.js";
 import type { BrokerTopology, QueueSpec } from "./topology-plan.js";
@@ -14,19 +15,25 @@ const LONGEST_WAIT_MS = 5_000;
 /** Failures of the server itself (541 and the like: a cluster that elects a leader) that are tried again. */
 const MAX_SERVER_FAILURES = 10;
 
+/** A channel that is kept from one call to the next. */
+export interface KeptChannel {
+  channel?: Channel | undefined;
+}
+
 /**
  * Makes or compares what is wanted, over the connection for publishing. Everything that is wrong is told at once. A connection that goes
- * meanwhile is waited for. @throws RabbitMqError "topology" naming every difference or missing right; "unavailable" when the server keeps failing.
+ * meanwhile is waited for. @param kept what is done on one channel again and again. @throws RabbitMqError "topology" naming every difference or missing right; "unavailable" when the server keeps failing.
  */
 export async function applyTopology(
   connection: ManagedConnection,
   wanted: BrokerTopology,
   mode: "create" | "verify",
   logger: Logger,
+  kept?: KeptChannel,
 ): Promise<void> {
   for (let attempt = 0; ; attempt++) {
     const model = await connection.whenConnected();
-    const run = new TopologyRun(model, logger);
+    const run = new TopologyRun(model, logger, kept ?? {});
     try {
       await (mode === "create" ? run.create(wanted) : run.verify(wanted));
       run.throwIfWrong(mode);
@@ -38,7 +45,7 @@ export async function applyTopology(
         throw unavailable(`RabbitMQ keeps failing to make the queues: ${textOf(error)}`, error);
       logger.debug(`The topology in RabbitMQ is tried again: ${textOf(error)}`);
     } finally {
-      await run.close();
+      if (!kept) await run.close();
     }
     await delay(backoffWithHalfJitter(attempt, FIRST_WAIT_MS, LONGEST_WAIT_MS), connection.closing);
   }
@@ -49,11 +56,12 @@ class TopologyRun {
   readonly #model: ChannelModel;
   readonly #logger: Logger;
   readonly #wrong: string[] = [];
-  #channel: Channel | undefined;
+  readonly #kept: KeptChannel;
 
-  constructor(model: ChannelModel, logger: Logger) {
+  constructor(model: ChannelModel, logger: Logger, kept: KeptChannel) {
     this.#model = model;
     this.#logger = logger;
+    this.#kept = kept;
   }
 
   async create(wanted: BrokerTopology): Promise<void> {
@@ -111,8 +119,8 @@ class TopologyRun {
   }
 
   async close(): Promise<void> {
-    const channel = this.#channel;
-    this.#channel = undefined;
+    const { channel } = this.#kept;
+    this.#kept.channel = undefined;
     if (channel) await answered(closeChannel(channel)).catch(() => {});
   }
 
@@ -164,12 +172,14 @@ class TopologyRun {
 
   /** @returns the server's no (403, 404, 405, 406), or `undefined` for a yes. @throws everything else, which may pass. */
   async #ask(operation: (channel: Channel) => Promise<unknown>): Promise<ServerAnswer | undefined> {
-    this.#channel ??= await answered(this.#open());
+    const channel = this.#kept.channel ?? (await this.#open());
     try {
-      await answered(operation(this.#channel));
+      await answered(operation(channel));
       return undefined;
     } catch (error) {
-      this.#channel = undefined;
+      this.#kept.channel = undefined;
+      // One that is open all the same, since the server has not answered, is nobody's any more.
+      void closeChannel(channel);
       const answer = serverAnswer(error);
       if (answer && answer.code >= 403 && answer.code <= 406) return answer;
       throw error;
@@ -177,9 +187,13 @@ class TopologyRun {
   }
 
   async #open(): Promise<Channel> {
-    const channel = await this.#model.createChannel();
+    const channel = await openedInTime(this.#model.createChannel());
     // Without this listener a channel that the server closes would take the connection with it.
     channel.on("error", () => {});
+    channel.once("close", () => {
+      if (this.#kept.channel === channel) this.#kept.channel = undefined;
+    });
+    this.#kept.channel = channel;
     return channel;
   }
 }
