@@ -4,7 +4,7 @@ import { ascending, numbersBelow } from "./note.js";
 import type { Suite } from "./suite.js";
 
 /** P1: what was published is handled by every endpoint it is for, or is among its dead letters. */
-export function p1NothingLost({ promise, ordered }: Suite): void {
+export function p1NothingLost({ promise, competing }: Suite): void {
   promise("P1 every endpoint that subscribed gets its own copy of an event", async (stage) => {
     const Placed = stage.message("placed");
     const first = stage.collector<number>();
@@ -69,7 +69,7 @@ export function p1NothingLost({ promise, ordered }: Suite): void {
     assert.deepEqual(ascending(await seen.reach(301)), numbersBelow(301));
   });
 
-  if (!ordered) {
+  if (competing) {
     promise("P1 instances of an endpoint compete: while one is busy the others go on", async (stage) => {
       const Placed = stage.message("placed");
       const endpoint = stage.name("shipping");

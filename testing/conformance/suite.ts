@@ -10,6 +10,8 @@ export interface Suite {
   readonly variant: ConformanceVariant;
   /** Whether the suite is made with `order: "key"`; where one instance may then get all messages. */
   readonly ordered: boolean;
+  /** Whether a free instance takes what a busy one has not begun. */
+  readonly competing: boolean;
   /** Registers the test of one sentence. */
   readonly promise: (sentence: string, body: (stage: Stage) => Promise<void>) => void;
 }
@@ -21,6 +23,7 @@ export function createSuite(options: ConformanceOptions, capabilities: Transport
     capabilities,
     variant,
     ordered: variant.order === "key",
+    competing: variant.order !== "key" && capabilities.partitioned !== true,
     promise: (sentence, body) => {
       options.test(sentence, () => run(new Stage(options, capabilities), body), timeoutMs);
     },

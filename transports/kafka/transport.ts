@@ -54,6 +54,7 @@ export class KafkaTransport implements Transport {
       durable: true,
       order: "type",
       settlesIndividually: false,
+      partitioned: true,
       countsStarts: true,
       keeps: "time",
       maxHoldMs: Number.POSITIVE_INFINITY,
