@@ -1,12 +1,13 @@
 import type { AmqpValue } from "../amqp/values.js";
 import type { BrokerContext } from "./broker-context.js";
 import { BrokerError } from "./contracts.js";
+import type { UndeliverableReason } from "./delivering-queue.js";
 import { type EntityStatus, MAX_DURATION, type QueueDescription, type SubscriptionDescription } from "./descriptions.js";
 import { errors } from "./errors.js";
 import { IdleWatch } from "./idle-watch.js";
-import { contentOf, MessageQueue, type UndeliverableReason } from "./message-queue.js";
+import { MessageQueue } from "./message-queue.js";
 import { headerSize, withApplicationProperties } from "./message-sections.js";
-import type { QueuedMessage } from "./queued-message.js";
+import { contentOf, type QueuedMessage } from "./queued-message.js";
 import { SubQueue } from "./sub-queue.js";
 
 /** Forwards from entity to entity before a message is dead-lettered (https://learn.microsoft.com/azure/service-bus-messaging/service-bus-auto-forwarding). */
@@ -36,7 +37,7 @@ export abstract class PrimaryQueue<D extends QueueDescription | SubscriptionDesc
     this.createdAt = this.updatedAt = context.timers.now();
     this.idle = new IdleWatch(
       context.timers,
-      () => this.hasReceivers || this.deadLetters.hasReceivers || this.scheduledCount > 0 || this.forwards,
+      () => this.hasReceivers || this.deadLetters.hasReceivers || this.store.scheduledCount > 0 || this.forwards,
       () => context.deleteIdle(path),
     );
     this.idle.setLimit(description.autoDeleteOnIdle);
@@ -78,6 +79,11 @@ export abstract class PrimaryQueue<D extends QueueDescription | SubscriptionDesc
     super.expireLocks();
     this.deadLetters.expireLocks();
     this.transferDeadLetters.expireLocks();
+  }
+
+  /** What it and its dead letters hold, bytes. */
+  get totalBytes(): number {
+    return this.queues.reduce((sum, queue) => sum + queue.store.bytes, 0);
   }
 
   /** Its queues, each with its own number. */
@@ -143,16 +149,19 @@ export abstract class PrimaryQueue<D extends QueueDescription | SubscriptionDesc
   protected undeliverable(message: QueuedMessage, reason: UndeliverableReason): void {
     switch (reason.kind) {
       case "expired":
-        if (!this.#description.deadLetteringOnMessageExpiration) return;
-        return this.deadLetter(message, "TTLExpiredException", "The message expired and was dead lettered.");
+        if (this.#description.deadLetteringOnMessageExpiration) {
+          this.deadLetter(message, "TTLExpiredException", "The message expired and was dead lettered.");
+        }
+        break;
       case "max-delivery-count":
-        return this.deadLetter(
+        this.deadLetter(
           message,
           "MaxDeliveryCountExceeded",
           `Message could not be consumed after ${this.maxDeliveryCount} delivery attempts.`,
         );
+        break;
       case "client":
-        return this.deadLetter(message, reason.reason, reason.description);
+        this.deadLetter(message, reason.reason, reason.description);
     }
   }
 

@@ -3,9 +3,8 @@ import type { IncomingMessage, Sendable } from "./contracts.js";
 import type { QueueDescription } from "./descriptions.js";
 import { errors } from "./errors.js";
 import { Intake } from "./intake.js";
-import { contentOf } from "./message-queue.js";
 import { PrimaryQueue } from "./primary-queue.js";
-import type { MessageContent, QueuedMessage } from "./queued-message.js";
+import { contentOf, type MessageContent, type QueuedMessage } from "./queued-message.js";
 
 export class QueueEntity extends PrimaryQueue<QueueDescription> implements Sendable {
   readonly kind = "queue";
@@ -15,7 +14,7 @@ export class QueueEntity extends PrimaryQueue<QueueDescription> implements Senda
     super(id, path, description, context);
     this.intake = new Intake({ id, path }, context, () => ({
       description: this.description,
-      bytes: this.bytes + this.deadLetters.bytes + this.transferDeadLetters.bytes,
+      bytes: this.totalBytes,
     }));
   }
 
@@ -60,7 +59,7 @@ export class QueueEntity extends PrimaryQueue<QueueDescription> implements Senda
 
   /** The sequence number; that of a duplicate, which is dropped, belongs to no message. */
   #take(content: MessageContent, enqueuedSequence: number | undefined): number {
-    if (this.intake.isDuplicate(content.bare)) return this.lastSequence;
+    if (this.intake.isDuplicate(content.bare)) return this.store.lastSequence;
     const scheduled = (content.scheduledEnqueueTime ?? 0) > this.context.timers.now();
     return this.enqueue(content, { scheduled, ...(enqueuedSequence === undefined ? {} : { enqueuedSequence }) });
   }

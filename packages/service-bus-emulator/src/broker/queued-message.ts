@@ -79,3 +79,18 @@ export class QueuedMessage implements StoredMessage {
     this.bare = EMPTY;
   }
 }
+
+/** The content of a message without its place in a queue. */
+export function contentOf(message: MessageContent): MessageContent {
+  return {
+    durable: message.durable,
+    priority: message.priority,
+    timeToLive: message.timeToLive,
+    annotations: message.annotations,
+    bare: message.bare,
+    sessionId: message.sessionId,
+    deadLetterSource: message.deadLetterSource,
+    scheduledEnqueueTime: message.scheduledEnqueueTime,
+    hops: message.hops,
+  };
+}

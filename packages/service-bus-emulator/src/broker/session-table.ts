@@ -74,7 +74,10 @@ export class SessionTable {
     });
     const cancel = (): void => {
       cancelled = true;
-      if (granted) return granted.close();
+      if (granted) {
+        granted.close();
+        return;
+      }
       if (!entry || !this.#waiting.delete(entry)) return;
       entry.timer?.cancel();
       entry.reject(new BrokerError("amqp:link:detach-forced", "The receiver went away before a session was available."));
@@ -91,6 +94,14 @@ export class SessionTable {
     }
     this.#available.delete(session);
     if (session.isEmpty) this.#sessions.delete(session.id);
+  }
+
+  /** Sets a session's state without asking who holds it. */
+  setState(id: string, state: Buffer | undefined, at: number): void {
+    const session = this.open(id);
+    session.state = state;
+    session.stateSetAt = at;
+    this.reconsider(session);
   }
 
   renew(session: Session): number {

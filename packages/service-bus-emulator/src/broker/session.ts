@@ -1,3 +1,4 @@
+import type { Lock } from "./lock-table.js";
 import type { QueueReceiver } from "./queue-receiver.js";
 import { ReadyQueue } from "./ready-queue.js";
 
@@ -11,6 +12,8 @@ export class Session {
   state: Buffer | undefined;
   /** When `state` was set, epoch milliseconds; 0 when never. */
   stateSetAt = 0;
+  /** What its holder has locked, in the order of delivery. */
+  readonly locks: Set<Lock> = new Set();
   /** Its messages, in any place. */
   messages = 0;
 

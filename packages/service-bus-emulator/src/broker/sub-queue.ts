@@ -1,7 +1,8 @@
 import type { BrokerContext } from "./broker-context.js";
+import type { QueueIdentity } from "./delivering-queue.js";
 import { errors } from "./errors.js";
-import { contentOf, MessageQueue, type QueueIdentity } from "./message-queue.js";
-import type { QueuedMessage } from "./queued-message.js";
+import { MessageQueue } from "./message-queue.js";
+import { contentOf, type QueuedMessage } from "./queued-message.js";
 
 /** What a dead-letter queue asks of the entity that it belongs to. */
 export interface SubQueueParent {

@@ -4,9 +4,9 @@ import type { TopicDescription } from "./descriptions.js";
 import { errors } from "./errors.js";
 import { IdleWatch } from "./idle-watch.js";
 import { Intake } from "./intake.js";
-import { contentOf, MessageQueue } from "./message-queue.js";
+import { MessageQueue } from "./message-queue.js";
 import { cap } from "./primary-queue.js";
-import type { MessageContent, QueuedMessage } from "./queued-message.js";
+import { contentOf, type MessageContent, type QueuedMessage } from "./queued-message.js";
 import type { SubscriptionEntity } from "./subscription-entity.js";
 
 /** What a topic keeps itself: the messages that are scheduled. All others go to the subscriptions at once. */
@@ -88,7 +88,7 @@ export class TopicEntity implements Sendable {
     this.intake = new Intake({ id, path }, context, () => ({ description: this.description, bytes: this.bytes }));
     this.#idle = new IdleWatch(
       context.timers,
-      () => this.schedules.scheduledCount > 0,
+      () => this.schedules.store.scheduledCount > 0,
       () => context.deleteIdle(path),
     );
     this.#idle.setLimit(description.autoDeleteOnIdle);
@@ -104,10 +104,8 @@ export class TopicEntity implements Sendable {
 
   /** What it and its subscriptions hold. */
   get bytes(): number {
-    let bytes = this.schedules.bytes;
-    for (const subscription of this.subscriptions.values()) {
-      for (const queue of subscription.queues) bytes += queue.bytes;
-    }
+    let bytes = this.schedules.store.bytes;
+    for (const subscription of this.subscriptions.values()) bytes += subscription.totalBytes;
     return bytes;
   }
 
@@ -159,7 +157,7 @@ export class TopicEntity implements Sendable {
 
   /** Gives a message to every subscription whose rules select it. */
   publish(content: MessageContent, enqueuedSequence: number | undefined): number {
-    const sequence = this.schedules.takeSequence();
+    const sequence = this.schedules.store.takeSequence();
     const position = { sequence, enqueuedSequence: enqueuedSequence ?? sequence, enqueuedTime: this.#context.timers.now() };
     const longest = cap(this.#description.defaultMessageTimeToLive);
     const capped = (content.timeToLive ?? Number.POSITIVE_INFINITY) > longest ? { ...content, timeToLive: longest } : content;
@@ -173,7 +171,7 @@ export class TopicEntity implements Sendable {
   }
 
   #take(content: MessageContent, enqueuedSequence: number | undefined): number {
-    if (this.intake.isDuplicate(content.bare)) return this.schedules.lastSequence;
+    if (this.intake.isDuplicate(content.bare)) return this.schedules.store.lastSequence;
     if ((content.scheduledEnqueueTime ?? 0) > this.#context.timers.now()) return this.schedules.enqueue(content, { scheduled: true });
     return this.publish(content, enqueuedSequence);
   }

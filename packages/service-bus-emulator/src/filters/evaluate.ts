@@ -26,7 +26,7 @@ export function compile(expression: Expression, parameters: Parameters): Evaluat
       return () => value;
     }
     case "property":
-      return (message) => valueOf(message, expression.property);
+      return (message) => propertyValue(message, expression.property);
     case "property-named":
       return propertyNamed(sub(expression.name));
     case "new-id":
@@ -63,7 +63,7 @@ function parameterValue(name: string, parameters: Parameters): FilterValue {
   throw new FilterError(`The parameter '${name}' has no value.`);
 }
 
-function valueOf(message: FilterableMessage, property: PropertyReference): FilterValue {
+function propertyValue(message: FilterableMessage, property: PropertyReference): FilterValue {
   return property.scope === "sys" ? message.system(property.name) : fromAmqp(message.user(property.name));
 }
 
@@ -128,9 +128,9 @@ function isIn(operand: Evaluator, list: readonly Evaluator[], negated: boolean):
   };
 }
 
-function isLike(operand: Evaluator, pattern: Evaluator, escape: Evaluator | undefined, negated: boolean): Evaluator {
+function isLike(operand: Evaluator, pattern: Evaluator, escapeWith: Evaluator | undefined, negated: boolean): Evaluator {
   return (message) => {
-    const values = [operand(message), pattern(message), escape ? escape(message) : ""];
+    const values = [operand(message), pattern(message), escapeWith ? escapeWith(message) : ""];
     if (values.some(isUnknown)) return undefined;
     const [value, like, escapeCharacter] = values;
     if (typeof value !== "string" || typeof like !== "string" || typeof escapeCharacter !== "string") {

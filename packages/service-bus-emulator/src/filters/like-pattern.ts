@@ -6,20 +6,20 @@ type Part = "%" | "_" | { readonly character: string };
 /**
  * The test of a LIKE pattern. Written out rather than made into a regular expression: a pattern comes from a client, and matching
  * takes no more than pattern length times text length here.
- * @param escape one character, or "" for none.
- * @throws FilterError when `escape` is longer.
+ * @param escapeWith one character, or "" for none.
+ * @throws FilterError when `escapeWith` is longer.
  */
-export function likePattern(pattern: string, escape: string): (text: string) => boolean {
-  if ([...escape].length > 1) throw new FilterError(`The escape of LIKE is one character, not '${escape}'.`);
-  const parts = partsOf(pattern, escape);
+export function likePattern(pattern: string, escapeWith: string): (text: string) => boolean {
+  if ([...escapeWith].length > 1) throw new FilterError(`The escape of LIKE is one character, not '${escapeWith}'.`);
+  const parts = partsOf(pattern, escapeWith);
   return (text) => matches(parts, [...text]);
 }
 
-function partsOf(pattern: string, escape: string): Part[] {
+function partsOf(pattern: string, escapeWith: string): Part[] {
   const parts: Part[] = [];
   let escaped = false;
   for (const character of pattern) {
-    if (!escaped && escape !== "" && character === escape) {
+    if (!escaped && escapeWith !== "" && character === escapeWith) {
       escaped = true;
       continue;
     }

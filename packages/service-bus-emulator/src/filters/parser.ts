@@ -103,8 +103,8 @@ class Parser {
     if (this.#acceptWord("IN")) return { kind: "in", operand: left, list: this.#list(), negated };
     if (this.#acceptWord("LIKE")) {
       const pattern = this.#sum();
-      const escape = this.#acceptWord("ESCAPE") ? this.#sum() : undefined;
-      return { kind: "like", operand: left, pattern, escape, negated };
+      const escapeWith = this.#acceptWord("ESCAPE") ? this.#sum() : undefined;
+      return { kind: "like", operand: left, pattern, escape: escapeWith, negated };
     }
     if (negated) this.#fail("IN or LIKE");
     return left;

@@ -209,7 +209,7 @@ describe("A SQL filter", () => {
   });
 
   it("says where it could not be read", () => {
-    expect(() => matches("color = 'red' AND AND x = 1")).toThrow("expected a value, found 'AND' at position 18");
+    expect(() => matches("color = 'red' AND AND x = 1")).toThrow("expected the name of a property, found 'AND' at position 18");
     expect(() => matches("a.b = 1")).toThrow('"sys." or "user."');
   });
 
