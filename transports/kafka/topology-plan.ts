@@ -22,7 +22,7 @@ export interface TopicSettings {
 }
 
 /** What a copy takes beside the message: the failure's headers, at most 8 KiB, many times over. */
-export const COPY_ROOM = 64 * 1024;
+export const COPY_ROOM: number = 64 * 1024;
 const UNLIMITED = "-1";
 
 /**
