@@ -79,12 +79,10 @@ export class CarelessKafkaReceiver implements Receiver {
       this.#trackers.clear();
       return;
     }
-    for (const [key, tracker] of this.#trackers) {
-      if (assignment[tracker.topic]?.includes(tracker.partition)) continue;
-      tracker.lose();
-      if (!this.#mistakes.commitLost) this.#trackers.delete(key);
-    }
+    const gone = [...this.#trackers].filter(([, { topic, partition }]) => !assignment[topic]?.includes(partition));
+    for (const [, tracker] of gone) tracker.lose();
     if (this.#mistakes.commitLost) void this.#commit();
+    for (const [key] of gone) this.#trackers.delete(key);
   }
 
   async #take({ batch, heartbeat, isRunning, isStale }: EachBatchPayload): Promise<void> {
@@ -126,7 +124,7 @@ export class CarelessKafkaReceiver implements Receiver {
 
   async #commit(): Promise<void> {
     const offsets = [...this.#trackers.values()]
-      .filter((tracker) => tracker.hasNews || (tracker.isLost && this.#mistakes.commitLost))
+      .filter((tracker) => tracker.hasNews)
       .map((tracker) => ({ topic: tracker.topic, partition: tracker.partition, offset: String(tracker.toCommit()) }));
     // A commit that failed is made up for by the next one, or by the next owner's.
     if (offsets.length > 0) await this.#consumer.commitOffsets(offsets).catch(() => {});
