@@ -285,6 +285,31 @@ describeWithRabbitmq("suspects", ({ url }) => {
     await bench.isEmpty("billing");
   });
 
+  test.each(["none", "key"] as const)(
+    'with order "%s" a suspect that was lost with the connection does not hold up the stop of a process that has none',
+    async (order) => {
+      const bench = new Bench(url);
+      const plan = bench.plan("shipping", { order });
+      const first = await bench.port();
+      await first.transport.provision({ events: [], endpoints: [plan] }, "create");
+      await first.send(message({ endpoint: "shipping" }, "innocent"));
+      for (let death = 0; death < 3; death++) {
+        const mortal = await bench.mortalPort();
+        await dieHolding(mortal, await mortal.receive(plan), 1);
+      }
+      const port = await bench.mortalPort();
+      const inbox = await port.receive(plan);
+      const [suspect] = await inbox.reach(1);
+      await port.goOffline();
+      await eventually("the suspect to be lost", () => suspect?.isLost === true);
+
+      const before = performance.now();
+      await inbox.close();
+
+      expect(performance.now() - before).toBeLessThan(2_000);
+    },
+  );
+
   test("a suspect that is given back by eleven processes that stop is not said to have crashed", { timeout: 60_000 }, async () => {
     const bench = new Bench(url);
     const plan = bench.plan("shipping");

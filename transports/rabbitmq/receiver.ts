@@ -101,7 +101,8 @@ export class EndpointReceiver implements Receiver {
     this.#holdLimit.stop();
     clearInterval(this.#lagTimer);
     await Promise.all([this.#consumer.close(deadline), this.#suspects?.reader.close(deadline)]);
-    if (this.#ordered) await settledBy(deadline, this.#ordered.whenIdle());
+    // Without a connection it waits for one, which ends when that is closed for good.
+    if (this.#ordered && this.#environment.connection.model) await settledBy(deadline, this.#ordered.whenIdle());
   }
 
   async #stop(): Promise<void> {

@@ -97,7 +97,8 @@ export class SuspectReader {
     session?.held.flush();
     session?.held.lose();
     if (session) await settledBy(deadline, closeChannel(session.channel));
-    if (this.#run) await settledBy(deadline, this.#run);
+    // Without a connection it waits for one, which ends when that is closed for good.
+    if (this.#environment.connection.model && this.#run) await settledBy(deadline, this.#run);
   }
 
   /** Never rejects. */

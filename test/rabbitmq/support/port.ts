@@ -35,10 +35,9 @@ export class Port {
     this.#proxy = proxy;
   }
 
-  /** Takes its connections away, for a while. Only of {@link Bench.mortalPort}. */
-  async loseConnections(): Promise<void> {
+  /** Takes its connections away for good. Only of {@link Bench.mortalPort}. */
+  async goOffline(): Promise<void> {
     await this.#proxy?.apply({ type: "down" });
-    await this.#proxy?.heal();
   }
 
   /**
