@@ -341,7 +341,7 @@ describe("connections", () => {
   test("a subscriber goes on after its links were detached, and after its connection was cut", async () => {
     await using broker = await BrokerServer.start();
     broker.namespace.createQueue("q");
-    const client = broker.client({ retryOptions: { maxRetries: 5, retryDelayInMs: 50, timeoutInMs: 5_000 } });
+    const client = broker.client({ retryOptions: { maxRetries: 5, retryDelayInMs: 50, timeoutInMs: 1_000 } });
     const seen: unknown[] = [];
     client.createReceiver("q").subscribe({
       processMessage: async (message) => void seen.push(message.body),
