@@ -1,7 +1,7 @@
 import type { FaultKind, Scene } from "../kinds/fault-kind.js";
 import { ENDPOINTS, Step, Task, WORK } from "../messages.js";
-import { type KafkaUnderFault, SESSION_TIMEOUT_MS } from "./kafka.js";
-import type { KafkaCluster, KafkaNode } from "./kafka-control.js";
+import type { KafkaUnderFault } from "./kafka.js";
+import { type KafkaCluster, type KafkaNode, SESSION_TIMEOUT_MS } from "./kafka-control.js";
 import { broker, freeze, groupFaults, topicFaults } from "./kafka-faults.js";
 
 /** The ways to break a cluster of three of which two always live. */

@@ -1,5 +1,8 @@
 import { type Admin, Kafka, logLevel } from "kafkajs";
 
+/** The services': short, so that a frozen instance is missed within a test's patience. */
+export const SESSION_TIMEOUT_MS = 6_000;
+
 /** What `scripts/brokers.d` gives for a Kafka server, as far as it is used here. */
 export interface KafkaNode {
   readonly id: number;

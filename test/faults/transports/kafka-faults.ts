@@ -1,8 +1,7 @@
 import { type FaultKind, hitAll, type Injected, type Scene } from "../kinds/fault-kind.js";
 import { Echo, ENDPOINTS, Step, Task, WORK } from "../messages.js";
 import type { KafkaUnderFault } from "./kafka.js";
-import { SESSION_TIMEOUT_MS } from "./kafka.js";
-import type { KafkaNode } from "./kafka-control.js";
+import { type KafkaNode, SESSION_TIMEOUT_MS } from "./kafka-control.js";
 import { StandstillWatch } from "./kafka-standstill.js";
 
 /** What was deleted must have been made again within this time, by whoever needs it. */

@@ -3,7 +3,7 @@ import type { FaultKind } from "../kinds/fault-kind.js";
 import { Echo, ENDPOINTS, Step, Task } from "../messages.js";
 import { versionOfPackage } from "../package-version.js";
 import { clusterFaults } from "./kafka-cluster-faults.js";
-import { brokerScripts, type Detour, KafkaAdmin, type KafkaNode } from "./kafka-control.js";
+import { brokerScripts, type Detour, KafkaAdmin, type KafkaNode, SESSION_TIMEOUT_MS } from "./kafka-control.js";
 import { kafkaFaults } from "./kafka-faults.js";
 import type { BrokerUnderTest, FaultTransport, QueueState } from "./transport.js";
 
@@ -14,8 +14,6 @@ const PORTS = { kafka: FIRST_PORT, "kafka-3": FIRST_PORT + 10, "kafka-cluster": 
 const FIRST_DETOUR_PORT = FIRST_PORT + 600;
 const DETOURS = 50;
 const NODES = 3;
-/** The service's: short, so that a frozen instance is missed within a test's patience. */
-export const SESSION_TIMEOUT_MS = 6_000;
 /** Twice in the publish timeout of the services, so that a frozen broker leaves time for a second try. */
 const REQUEST_TIMEOUT_MS = 4_000;
 const LEAST_PARTITIONS = 6;
