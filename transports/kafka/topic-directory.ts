@@ -146,10 +146,14 @@ export class TopicDirectory {
 
 function troubleOf(topic: string, error: DriverError): KafkaError {
   if (error.kind === "forbidden") {
-    return new KafkaError("refused", `Topic "${topic}" may not be looked at: grant DESCRIBE on it, and WRITE to send there (ACL).`, {
-      retryable: false,
-      cause: error,
-    });
+    return new KafkaError(
+      "refused",
+      `Topic "${topic}" may not be looked at: grant DESCRIBE on it, WRITE to send there, and CREATE to have it made (ACL).`,
+      {
+        retryable: false,
+        cause: error,
+      },
+    );
   }
   if (error.kind === "invalid") {
     return new KafkaError("refused", `Kafka takes no topic of the name "${topic}".`, { retryable: false, cause: error });
