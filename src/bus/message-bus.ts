@@ -9,7 +9,6 @@ import type { MessageClass, MessageOf } from "../contracts/message-class.js";
 import type { IncomingStep, OutgoingStep } from "../contracts/steps.js";
 import type { TransportHost } from "../contracts/transport.js";
 import type { Instance, Receivable } from "../contracts/wire-safe.js";
-import { DeadLetterBox } from "../dead-letters/dead-letter-box.js";
 import { Visits } from "../dead-letters/visits.js";
 import { LeaseKeeper } from "../deduplication/lease-keeper.js";
 import { EndpointDefinition } from "../endpoint/endpoint-definition.js";
@@ -30,7 +29,7 @@ import { cloudEvents } from "../wire/cloud-events.js";
 import { WireFormats } from "../wire/wire-formats.js";
 import { BusConnection } from "./bus-connection.js";
 import { HealthBoard } from "./health-board.js";
-import { checkCapabilities, type PlannedEndpoint, planEndpoints } from "./start-checks.js";
+import type { PlannedEndpoint } from "./start-checks.js";
 
 /** The bus: its parts put together, and its life from start to stop. */
 export class MessageBus implements Bus {
@@ -145,7 +144,11 @@ export class MessageBus implements Bus {
   deadLetters(endpoint: string = this.#settings.service): DeadLetters {
     const mistake = mistakeInEndpointName(endpoint);
     if (mistake) throw configuration(`deadLetters is given the name of an endpoint; ${mistake}`);
-    return new DeadLetterBox(endpoint, () => this.#connection.open(), this.#sender, this.#visits);
+    const process = async (...asked: Parameters<DeadLetters["process"]>): ReturnType<DeadLetters["process"]> => {
+      const { DeadLetterBox } = await import("../dead-letters/dead-letter-box.js");
+      return new DeadLetterBox(endpoint, () => this.#connection.open(), this.#sender, this.#visits).process(...asked);
+    };
+    return { process: (...asked) => this.#visits.during(process(...asked)) };
   }
 
   get #maxMessageBytes(): number {
@@ -173,11 +176,12 @@ export class MessageBus implements Bus {
 
   async #start(): Promise<void> {
     try {
+      // Half of the core is what checks and runs endpoints: a process that only publishes, or only imports the package, does without it.
+      const { planEndpoints } = await import("./start-checks.js");
       const planned = planEndpoints(this.#settings, [...this.#definitions.values()]);
       await this.#open(planned);
       this.#assertGoingOn();
       const transport = await this.#connection.open();
-      // Half of the core is what runs an endpoint: a process that only publishes, or only imports the package, does without it.
       const { RunningEndpoint } = await import("../endpoint/running-endpoint.js");
       this.#assertGoingOn();
       const endpoints = planned.map(
@@ -197,6 +201,7 @@ export class MessageBus implements Bus {
   async #open(planned: readonly PlannedEndpoint[]): Promise<void> {
     const { store, service, namePrefix, logger, topology, publishes } = this.#settings;
     const transport = await this.#connection.open();
+    const { checkCapabilities } = await import("./start-checks.js");
     checkCapabilities(transport, this.#settings, planned);
     if (planned.some(({ settings }) => settings.deduplication)) {
       this.#storeOpened = store.open(
