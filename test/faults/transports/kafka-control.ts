@@ -112,6 +112,16 @@ export class KafkaAdmin {
     return offsets.map(({ partition, low, high }) => ({ partition, low: Number(low), high: Number(high) }));
   }
 
+  /** Deletes what lies before these offsets. */
+  async deleteRecords(topic: string, before: readonly { readonly partition: number; readonly offset: number }[]): Promise<void> {
+    if (before.length === 0) return;
+    const partitions = before.map(({ partition, offset }) => ({ partition, offset: String(offset) }));
+    await this.do(async (client) => {
+      await client.fetchTopicOffsets(topic); // which makes it learn who leads the partitions
+      await client.deleteTopicRecords({ topic, partitions });
+    });
+  }
+
   /** What a group has committed of a topic: -1 for a partition of which it has nothing. */
   async committed(group: string, topic: string): Promise<ReadonlyMap<number, number>> {
     const [found] = await this.do((admin) => admin.fetchOffsets({ groupId: group, topics: [topic] }));

@@ -165,11 +165,13 @@ function retentions(server: KafkaUnderFault): readonly FaultKind[] {
 async function expire({ admin }: KafkaUnderFault, topic: string, group: string, { random }: Scene): Promise<void> {
   const ends = (await admin.offsets(topic)).filter(({ high }) => high > 0);
   if (ends.length === 0) return;
-  await admin.do(async (client) => {
-    await client.deleteTopicRecords({ topic, partitions: ends.map(({ partition, high }) => ({ partition, offset: String(high) })) });
-    const partitions = ends.map(({ partition, high }) => ({ partition, offset: String(Math.max(0, high - random.integer(1, SET_BACK))) }));
-    await client.setOffsets({ groupId: group, topic, partitions });
-  });
+  const allOf = ends.map(({ partition, high }) => ({ partition, offset: high }));
+  await admin.deleteRecords(topic, allOf);
+  const partitions = allOf.map(({ partition, offset }) => ({
+    partition,
+    offset: String(Math.max(0, offset - random.integer(1, SET_BACK))),
+  }));
+  await admin.do((client) => client.setOffsets({ groupId: group, topic, partitions }));
 }
 
 async function endpointsOf(server: KafkaUnderFault, topic: string): Promise<readonly string[]> {
