@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { TransportConfig } from "../../src/contracts/bus-options.js";
 import { azureServiceBus, transportFromConfig, transportFromUrl } from "../../transports/azure-service-bus/index.js";
 import { optionsFromConfig, optionsFromUrl, resolveOptions } from "../../transports/azure-service-bus/options.js";
 
@@ -21,7 +22,13 @@ describe("the namespace may be given", () => {
     expect(resolveOptions({ connectionString: CONNECTION_STRING })).toEqual({
       authority: {
         by: "key",
-        address: { host: "shop.servicebus.windows.net", port: undefined, policy: "RootManageSharedAccessKey", key: KEY, isDevelopment: false },
+        address: {
+          host: "shop.servicebus.windows.net",
+          port: undefined,
+          policy: "RootManageSharedAccessKey",
+          key: KEY,
+          isDevelopment: false,
+        },
       },
       adminPort: undefined,
       lockDurationMs: 60_000,
@@ -71,7 +78,11 @@ describe("what is wrong is told, all at once and without a secret:", () => {
   test.each([
     ["an EntityPath", { connectionString: `${CONNECTION_STRING};EntityPath=orders` }, ["EntityPath", "whole namespace"]],
     ["no key", { connectionString: "Endpoint=sb://shop.servicebus.windows.net/" }, ["SharedAccessKeyName", "SharedAccessKey"]],
-    ["a signature", { connectionString: `Endpoint=sb://shop/;SharedAccessSignature=sr=x&sig=${KEY}` }, ["SharedAccessSignature", "expires"]],
+    [
+      "a signature",
+      { connectionString: `Endpoint=sb://shop/;SharedAccessSignature=sr=x&sig=${KEY}` },
+      ["SharedAccessSignature", "expires"],
+    ],
     ["no endpoint", { connectionString: `SharedAccessKeyName=a;SharedAccessKey=${KEY}` }, ["Endpoint"]],
     ["other text", { connectionString: "Server=db;Password=hunter2" }, ["Endpoint", "SharedAccessKey"]],
     ["nothing", {}, ["connectionString", "fullyQualifiedNamespace"]],
@@ -104,8 +115,10 @@ describe("what is wrong is told, all at once and without a secret:", () => {
   });
 
   test("a wrong type, and every mistake of an object together", () => {
-    expect(mistakesOf(() => transportFromConfig({ type: "servicebus" }))).toContain("azure-service-bus");
-    const text = mistakesOf(() => transportFromConfig({ type: "azure-service-bus", lockDuration: "1s", colour: "red" }));
+    expect(mistakesOf(() => transportFromConfig({ type: "servicebus" } as unknown as TransportConfig))).toContain("azure-service-bus");
+    const text = mistakesOf(() =>
+      transportFromConfig({ type: "azure-service-bus", lockDuration: "1s", colour: "red" } as unknown as TransportConfig),
+    );
     for (const part of ["connectionString", "lockDuration", "colour"]) expect(text).toContain(part);
   });
 });

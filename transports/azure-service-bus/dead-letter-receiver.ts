@@ -6,6 +6,7 @@ import { type DeadLetterSource, deadLetterSourcesOf } from "./dead-letter-source
 import { type DeliveryHome, ServiceBusDelivery, type Verdict } from "./delivery.js";
 import { AzureServiceBusError, isNotFound, serviceAnswer, textOf, unavailable } from "./errors.js";
 import { LockKeeper } from "./lock-keeper.js";
+import { withoutSession } from "./mapping.js";
 import type { ReceiverEnvironment } from "./receiver-environment.js";
 import { highestSequenceNumber, peekFrom, sequenceNumberOf } from "./sequence-number.js";
 import { Settler } from "./settler.js";
@@ -175,7 +176,9 @@ export class DeadLetterReceiver implements Receiver {
 
   #arrived(message: ServiceBusReceivedMessage, link: Link, source: DeadLetterSource, highest: bigint, visited: Set<bigint>): void {
     const number = sequenceNumberOf(message);
-    const delivery: ServiceBusDelivery = new ServiceBusDelivery(message, this.#homeOf(source.name), (gone) => this.#gone(gone));
+    const delivery: ServiceBusDelivery = new ServiceBusDelivery(withoutSession(message), this.#homeOf(source.name), (gone) =>
+      this.#gone(gone),
+    );
     link.held++;
     this.#locks.keep(delivery);
     if (number > highest || visited.has(number) || this.#isOver) {

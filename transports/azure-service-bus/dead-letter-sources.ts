@@ -1,6 +1,7 @@
 import type { ServiceBusReceiver } from "@azure/service-bus";
 import { refusalOf } from "./administration.js";
 import { RECEIVER_OPTIONS } from "./consumer-link.js";
+import { textOf } from "./errors.js";
 import type { ReceiverEnvironment } from "./receiver-environment.js";
 
 /** One place where dead letters of an endpoint are. */
@@ -53,10 +54,8 @@ async function subscribedTypes({ keeper, names, logger }: ReceiverEnvironment, e
       if (type !== undefined && (await client.subscriptionExists(name, names.subscription(endpoint)))) found.push(type);
     }
   } catch (error) {
-    if (refusalOf(error) !== "forbidden") throw error;
-    logger.debug(
-      `Of "${endpoint}" only the dead letters of its queues are read: which subscriptions it has cannot be seen without the right to manage.`,
-    );
+    const why = refusalOf(error) === "forbidden" ? "the right to manage is missing" : textOf(error);
+    logger.info(`Of "${endpoint}" only the dead letters of its queues are read: which subscriptions it has cannot be seen (${why}).`);
   }
   return found;
 }

@@ -28,6 +28,8 @@ export interface SessionContext {
 
 /** A lock is taken for shorter by this, so that nobody works on what has just been given to another. */
 const SAFETY_MS = 500;
+/** Below it nothing can be renewed in time, whatever the clocks say. */
+const SHORTEST_MS = 2_000;
 
 /** One session that this process has the lock of, with what is held of it. Its messages have no locks of their own. */
 export class HeldSession {
@@ -40,6 +42,7 @@ export class HeldSession {
   #activeAt: number = performance.now();
   /** On the clock of `performance.now()`. */
   #lockedUntil: number;
+  #lockMs: number;
   #isRenewing = false;
   #isStopping = false;
   #isEnded = false;
@@ -49,7 +52,8 @@ export class HeldSession {
     this.#context = context;
     this.#intake = new OrderedIntake(context.sink, new SessionNotes(receiver, context.connection.requestTimeoutMs), context.logger);
     this.#held = new HeldDeliveries(new SessionHome(context.home(receiver), this.#intake), context.counts, undefined);
-    this.#lockedUntil = performance.now() + context.lockDurationMs - SAFETY_MS;
+    this.#lockMs = this.#lockDuration();
+    this.#lockedUntil = performance.now() + this.#lockMs - SAFETY_MS;
   }
 
   get id(): string {
@@ -82,7 +86,7 @@ export class HeldSession {
     const now = performance.now();
     if (this.#receiver.isClosed) this.end("its link was lost");
     else if (now >= this.#lockedUntil) this.end("its lock could not be renewed in time");
-    else if (!this.#isRenewing && this.#lockedUntil - now < this.#context.lockDurationMs / 2) void this.#renew();
+    else if (!this.#isRenewing && this.#lockedUntil - now < this.#lockMs / 2) void this.#renew();
   }
 
   /**
@@ -134,19 +138,26 @@ export class HeldSession {
     });
   }
 
+  // Our clock and the broker's may differ: its time is believed only when it makes the lock shorter.
+  #lockDuration(): number {
+    const told = this.#receiver.sessionLockedUntilUtc.getTime() - Date.now();
+    return Math.min(this.#context.lockDurationMs, Math.max(SHORTEST_MS, told));
+  }
+
   async #release(delivery: ServiceBusDelivery): Promise<void> {
     if (!delivery.isDecided) await delivery.release().catch(() => delivery.lose());
   }
 
   /** Never rejects. */
   async #renew(): Promise<void> {
-    const { connection, client, lockDurationMs, logger } = this.#context;
+    const { connection, client, logger } = this.#context;
     const askedAt = performance.now();
     this.#isRenewing = true;
     try {
       await answered(this.#receiver.renewSessionLock(), connection.requestTimeoutMs);
       connection.heard();
-      this.#lockedUntil = askedAt + lockDurationMs - SAFETY_MS;
+      this.#lockMs = this.#lockDuration();
+      this.#lockedUntil = askedAt + this.#lockMs - SAFETY_MS;
     } catch (error) {
       connection.failed(error, client);
       if (isLockLost(error)) void this.end("its lock is lost");

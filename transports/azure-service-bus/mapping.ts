@@ -174,6 +174,15 @@ export function bodyOf(message: ServiceBusReceivedMessage): Uint8Array {
   return Buffer.from(body === undefined || body === null ? "" : asText(body));
 }
 
+/**
+ * Takes the session id from a message that did not come by a session: the client would refuse to settle it once its link is gone, since it takes
+ * every message with such an id for one of a session that it held. The id says nothing that the partition key does not.
+ */
+export function withoutSession(message: ServiceBusReceivedMessage): ServiceBusReceivedMessage {
+  delete message.sessionId;
+  return message;
+}
+
 /** How often the message was given out before and neither settled nor given back on purpose, as far as the broker counts. */
 export function failedDeliveriesOf(message: ServiceBusReceivedMessage): number {
   const count: unknown = message.deliveryCount;

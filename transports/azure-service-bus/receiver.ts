@@ -4,6 +4,7 @@ import { ConsumerLink } from "./consumer-link.js";
 import { CopyStore } from "./copy-store.js";
 import { HeldDeliveries } from "./held-deliveries.js";
 import { LockKeeper } from "./lock-keeper.js";
+import { withoutSession } from "./mapping.js";
 import { QueueHome } from "./queue-home.js";
 import { QueueWatch } from "./queue-watch.js";
 import type { ReceiverEnvironment } from "./receiver-environment.js";
@@ -87,7 +88,7 @@ export class EndpointReceiver implements Receiver {
 
   #arrived(message: ServiceBusReceivedMessage, done: () => void): void {
     this.#watch.arrived();
-    const delivery = this.#held.add(message, done);
+    const delivery = this.#held.add(withoutSession(message), done);
     if (this.#isStopping) void delivery.release().catch(() => delivery.lose());
     else if (this.#counts.unexplained(message) >= SUSPECT_AFTER) void this.#mover.move(delivery);
     else this.#sink.deliver(delivery);

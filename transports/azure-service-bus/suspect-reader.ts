@@ -7,6 +7,7 @@ import type { CopyStore } from "./copy-store.js";
 import { isNotFound, textOf, unavailable } from "./errors.js";
 import { HeldDeliveries } from "./held-deliveries.js";
 import { LockKeeper } from "./lock-keeper.js";
+import { withoutSession } from "./mapping.js";
 import { QueueHome } from "./queue-home.js";
 import type { ReceiverEnvironment } from "./receiver-environment.js";
 import { peekFrom } from "./sequence-number.js";
@@ -149,7 +150,7 @@ export class SuspectReader {
         2 * connection.requestTimeoutMs,
       );
       if (!message) return;
-      const delivery = this.#held.add(message, () => {});
+      const delivery = this.#held.add(withoutSession(message), () => {});
       delivery.suspicion = this.#counts.unexplained(message) >= CRASHED_AFTER ? "crashed" : "careful";
       if (this.#isOver) {
         await delivery.release();

@@ -1,0 +1,152 @@
+import { describe, expect, test } from "vitest";
+import type { Delivery } from "../../src/contracts/transport.js";
+import { Bench, eventually, FAILURE, message, textOf } from "./support/bench.js";
+
+const bench = await Bench.start();
+const { broker } = bench;
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+describe.each(["none", "key"] as const)('with order "%s"', (order) => {
+  test("a handler that takes longer than the lock keeps its message, and nobody else gets it", async () => {
+    const port = await bench.port();
+    const endpoint = bench.endpoint({ order }, 3_000);
+    const [first, second] = [await port.receive(endpoint), await (await bench.port()).receive(endpoint)];
+    await port.send(message({ endpoint: endpoint.name }, "long"));
+    await eventually("the delivery", () => first.deliveries.length + second.deliveries.length === 1);
+    const [delivery] = [...first.deliveries, ...second.deliveries];
+
+    await pause(7_500);
+
+    expect(delivery?.isLost).toBe(false);
+    expect(delivery?.complete()).toBe("settled");
+    await pause(1_000);
+    expect(first.deliveries.length + second.deliveries.length).toBe(1);
+  });
+
+  test("a lock that ends in the middle of a handler is a lost delivery, and the message comes again without suspicion", async () => {
+    const port = await bench.port();
+    const endpoint = bench.endpoint({ order });
+    const inbox = await port.receive(endpoint, 1);
+    await port.send(message({ endpoint: endpoint.name }, "once more"));
+
+    for (let times = 1; times <= 4; times++) {
+      const delivery = (await inbox.reach(times)).at(-1);
+      expect(delivery?.suspicion).toBe("none");
+      broker.namespace.expireLocks();
+      delivery?.complete();
+      await eventually("the loss", () => delivery?.isLost === true);
+      expect(delivery?.lost.aborted).toBe(true);
+    }
+    const last = (await inbox.reach(5)).at(-1);
+    expect(last?.complete()).toBe("settled");
+  });
+
+  test("what is released on purpose is not counted against a message, by whoever gets it next", async () => {
+    const endpoint = bench.endpoint({ order });
+    const port = await bench.port();
+    await port.send(message({ endpoint: endpoint.name }, "to and fro"));
+    for (let times = 0; times < 6; times++) {
+      const other = await bench.port();
+      const inbox = await other.receive(endpoint);
+      const [delivery] = await inbox.reach(1);
+      expect([delivery?.suspicion, delivery && textOf(delivery)]).toEqual(["none", "to and fro"]);
+      const stopped = inbox.receiver?.stop();
+      expect(await delivery?.release()).toBe("settled");
+      await stopped;
+      await inbox.close();
+      await other.close();
+    }
+  });
+});
+
+describe("what is in flight", () => {
+  test.each([
+    ["links are detached", () => broker.detachLinks()],
+    ["connections are dropped", () => broker.dropConnections()],
+  ])("is settled, and comes only once, though its %s", async (_, fault) => {
+    const port = await bench.port();
+    const endpoint = bench.endpoint();
+    const inbox = await port.receive(endpoint, 20);
+    await port.send(...Array.from({ length: 10 }, (_, n) => message({ endpoint: endpoint.name }, `n${n}`)));
+    const held = [...(await inbox.reach(10))];
+
+    fault();
+    await pause(300);
+    for (const delivery of held) expect(delivery.complete()).toBe("settled");
+    await port.send(message({ endpoint: endpoint.name }, "afterwards"));
+
+    await eventually("what came afterwards", () => inbox.texts.includes("afterwards"));
+    await pause(11_000);
+    expect(inbox.texts.filter((text) => text !== "afterwards")).toHaveLength(10);
+    await eventually("recovery", () => port.statusOf(endpoint.name)?.status === "up");
+  });
+
+  test("a retry and a dead letter that meet a dropped connection are tried until the broker has them", async () => {
+    const port = await bench.port();
+    const endpoint = bench.endpoint();
+    const inbox = await port.receive(endpoint, 20);
+    await port.send(message({ endpoint: endpoint.name }, "again"), message({ endpoint: endpoint.name }, "never"));
+    const [first, second] = await inbox.reach(2);
+    broker.dropConnections();
+    const insist = async (delivery: Delivery | undefined, answer: (delivery: Delivery) => Promise<unknown>): Promise<void> => {
+      if (!delivery) throw new Error("no delivery");
+      await eventually("an answer", () =>
+        answer(delivery).then(
+          () => true,
+          () => false,
+        ),
+      );
+    };
+    await insist(first, (delivery) => delivery.retry(200, FAILURE));
+    await insist(second, (delivery) => delivery.deadLetter(FAILURE));
+
+    const again = (await inbox.reach(3)).at(-1);
+    expect([again && textOf(again), again?.headers["tb-attempts"]]).toEqual([first && textOf(first), "1"]);
+    again?.complete();
+    const letters = await port.letters(endpoint);
+    expect(letters.map((letter) => [textOf(letter), letter.headers["tb-error-message"]])).toEqual([
+      [second && textOf(second), FAILURE["tb-error-message"]],
+    ]);
+  });
+});
+
+describe("a throttled namespace", () => {
+  test("refuses for certain, says so in health, and takes messages again later", async () => {
+    const port = await bench.port();
+    const endpoint = bench.endpoint();
+    await port.send(message({ endpoint: endpoint.name }, "before"));
+    broker.namespace.throttle(1_000);
+    const [result] = await port.send(message({ endpoint: endpoint.name }, "meanwhile"));
+    expect(result).toMatchObject({ outcome: "refused", error: { code: "unavailable", retryable: true } });
+    expect(result?.outcome !== "sent" && result?.error.message).toMatch(/ServerBusy/);
+    expect(port.statusOf("publisher")?.status).toBe("degraded");
+    await pause(1_100);
+    expect(await port.send(message({ endpoint: endpoint.name }, "after"))).toEqual([{ outcome: "sent" }]);
+    expect(port.statusOf("publisher")?.status).toBe("up");
+  });
+});
+
+describe("a network that takes and gives nothing", () => {
+  test("is noticed by requests that are not answered, and the connection is made anew", { timeout: 90_000 }, async () => {
+    const port = await bench.mortalPort({ operationTimeout: "2s" });
+    const endpoint = bench.endpoint();
+    const inbox = await port.receive(endpoint, 20);
+    inbox.onDelivery = (delivery) => delivery.complete();
+    await port.send(message({ endpoint: endpoint.name }, "before"));
+    await inbox.reach(1);
+
+    await port.proxy?.apply({ type: "black-hole" });
+    const outcomes: string[] = [];
+    for (let n = 0; n < 3; n++)
+      outcomes.push(...(await port.send(message({ endpoint: endpoint.name }, `lost ${n}`))).map(({ outcome }) => outcome));
+    expect(outcomes).not.toContain("sent");
+    await port.proxy?.heal();
+    // The old connections stay dead: only new ones go through.
+
+    await eventually(
+      "publishing to go on",
+      async () => (await port.send(message({ endpoint: endpoint.name }, "after")))[0]?.outcome === "sent",
+    );
+    await eventually("receiving to go on", () => inbox.texts.includes("after"), 60_000);
+  });
+});
