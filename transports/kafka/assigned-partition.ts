@@ -43,6 +43,8 @@ export class AssignedPartition {
   #backlog: readonly IncomingRecord[] = [];
   #head = 0;
   #bytes = 0;
+  /** Where fetching began again, until it has come as far as it was. */
+  #refetchedFrom = Number.POSITIVE_INFINITY;
   /** Where the records after those fetched begin. */
   #fetched = 0;
   /** The version with which its beginning is committed. */
@@ -126,7 +128,12 @@ export class AssignedPartition {
   /** Whether the log begins anew below what was committed: the topic was deleted and made again, or what it had is lost. */
   isBelow({ records }: RecordBatch): boolean {
     const first = records[0];
-    return first !== undefined && this.isReady && first.offset < this.#floor;
+    return first !== undefined && this.isReady && first.offset < Math.min(this.#floor, this.#refetchedFrom);
+  }
+
+  /** What is fetched next begins with what was committed by now, though more may be by then. */
+  expectRefetch(): void {
+    this.#refetchedFrom = this.#floor;
   }
 
   /** Takes what was fetched, less what it has already. */
@@ -143,6 +150,7 @@ export class AssignedPartition {
       this.#head = 0;
     }
     this.#fetched = Math.max(from, nextOffset);
+    if (nextOffset >= from) this.#refetchedFrom = Number.POSITIVE_INFINITY;
   }
 
   /** The record that is next, unless none waits, or it is too far ahead of the slowest. */

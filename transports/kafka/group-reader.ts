@@ -114,7 +114,7 @@ export class GroupReader {
       {
         getMember: () => (this.#isJoined ? this.#supervisor.member : undefined),
         startOf: (topic) => (this.#begunTopics.has(topic) ? "beginning" : purpose.startOf(topic)),
-        loaded: (partition, committed) => this.#loaded(partition, committed),
+        loaded: (partition, committed, isFirst) => this.#loaded(partition, committed, isFirst),
       },
       logger,
     );
@@ -246,7 +246,10 @@ export class GroupReader {
         if (role && !this.#partitions.has(keyOf(topic, partition))) fresh.push(this.#add(new AssignedPartition(role, partition)));
       }
     }
-    for (const partition of kept) if (!isSameMember) partition.suspend();
+    for (const partition of kept) {
+      partition.expectRefetch();
+      if (!isSameMember) partition.suspend();
+    }
     this.#lose(lost);
     this.#pump.isOpen = !this.#stopping.signal.aborted;
     void this.#load([...fresh, ...kept.filter(({ phase }) => phase === "loading")]);
@@ -295,7 +298,7 @@ export class GroupReader {
     return this.#pump.accept(anew, batch);
   }
 
-  #loaded(partition: AssignedPartition, { topic, offset, metadata }: CommittedOffset): void {
+  #loaded(partition: AssignedPartition, { topic, offset, metadata }: CommittedOffset, isFirst: boolean): void {
     const found = readCommitMetadata(metadata);
     if (partition.wasReading) {
       if (found.writer === this.#writer) {
@@ -309,15 +312,20 @@ export class GroupReader {
       this.#lose([partition]);
       const anew = this.#add(new AssignedPartition(partition.role, partition.partition));
       anew.load(offset, this.#survivals.less(keyOf(topic, partition.partition), found), this.#purpose.prefetch);
-      this.#supervisor.member?.seek(topic, anew.partition, offset);
+      this.#seek(anew, offset);
       this.#supervisor.member?.resume(topic, anew.partition);
     } else {
       partition.load(offset, this.#survivals.less(keyOf(topic, partition.partition), found), this.#purpose.prefetch);
-      if (metadata === "") this.#supervisor.member?.seek(topic, partition.partition, offset);
+      if (isFirst) this.#seek(partition, offset);
     }
     this.#pump.run();
     this.#tellChanged();
     this.#tellIfExhausted();
+  }
+
+  #seek(partition: AssignedPartition, offset: number): void {
+    partition.expectRefetch();
+    this.#supervisor.member?.seek(partition.topic, partition.partition, offset);
   }
 
   #begin(partition: AssignedPartition): void {

@@ -5,9 +5,11 @@ import type { KafkajsHome } from "./kafkajs-home.js";
 
 /** How often kafkajs repeats what a controller that moved, or a leader that is being elected, refused. */
 const RETRY = { retries: 5, initialRetryTime: 100, maxRetryTime: 1_000 };
+/** Topics that are asked about one by one, at a time. */
+const ALONE_AT_A_TIME = 10;
 
 /**
- * kafkajs's admin. It asks, whatever is wanted, for the metadata of every topic that it was ever asked about, and fails when one of them is gone;
+ * kafkajs's admin. It asks, whatever is wanted, for the metadata of every topic that it was ever asked about, and fails when one of them is gone or has no leader;
  * so a fresh one takes its place then, and the call is made once more.
  */
 export class KafkajsAdmin implements DriverAdmin {
@@ -51,8 +53,10 @@ export class KafkajsAdmin implements DriverAdmin {
       if (topics.length === 1 && only !== undefined) return new Map([[only, known]]);
     }
     const found = new Map<string, readonly PartitionMetadata[] | DriverError>();
-    for (const topic of topics) {
-      for (const [name, each] of await this.metadata([topic])) found.set(name, each);
+    for (let from = 0; from < topics.length; from += ALONE_AT_A_TIME) {
+      const some = topics.slice(from, from + ALONE_AT_A_TIME);
+      for (const one of await Promise.all(some.map((topic) => this.metadata([topic]))))
+        for (const [name, each] of one) found.set(name, each);
     }
     return found;
   }
@@ -136,7 +140,7 @@ export class KafkajsAdmin implements DriverAdmin {
       return await call(admin);
     } catch (cause) {
       const error = driverErrorOf(cause);
-      if (error.kind !== "no-topic") throw error;
+      if (error.kind !== "no-topic" && error.type !== "LEADER_NOT_AVAILABLE") throw error;
       if (this.#admin === admin) await this.#renew();
       return await call(this.#admin).catch(rethrow);
     }

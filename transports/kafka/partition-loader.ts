@@ -17,8 +17,11 @@ export interface LoadOwner {
   getMember(): DriverConsumer | undefined;
   /** Where a topic begins of which the group has never committed anything. */
   startOf(topic: string): StartPosition;
-  /** What the group committed of the partition; without an offset, where it begins. */
-  loaded(partition: AssignedPartition, committed: CommittedOffset): void;
+  /**
+   * What the group committed of the partition; without an offset, where it begins. @param isFirst the group began there just now, and the member may fetch
+   * earlier records
+   */
+  loaded(partition: AssignedPartition, committed: CommittedOffset, isFirst: boolean): void;
 }
 
 /**
@@ -44,7 +47,7 @@ export class PartitionLoader {
     let left = partitions;
     for (let attempt = 0; left.length > 0 && !this.#connection.isClosing; attempt++) {
       try {
-        await this.#try(left, isWanted);
+        await this.#try(left, isWanted, attempt > 0);
       } catch (error) {
         this.#logger.debug(`What the group "${this.#group}" committed cannot be read: ${textOf(error)}`);
       }
@@ -59,13 +62,17 @@ export class PartitionLoader {
     return new Set(committed.filter(({ offset }) => offset >= 0).map(({ topic }) => topic));
   }
 
-  async #try(partitions: readonly AssignedPartition[], isWanted: (partition: AssignedPartition) => boolean): Promise<void> {
+  async #try(
+    partitions: readonly AssignedPartition[],
+    isWanted: (partition: AssignedPartition) => boolean,
+    hasWaited: boolean,
+  ): Promise<void> {
     const topics = [...new Set(partitions.map(({ topic }) => topic))];
     const committed = await this.#connection.admin((admin) => admin.committed(this.#group, topics));
     for (const topic of topics) {
       const ofTopic = committed.filter((offset) => offset.topic === topic);
       const mine = partitions.filter((partition) => partition.topic === topic);
-      if (ofTopic.some(({ offset }) => offset >= 0)) await this.#goOn(topic, mine, ofTopic, isWanted);
+      if (ofTopic.some(({ offset }) => offset >= 0)) await this.#goOn(topic, mine, ofTopic, isWanted, hasWaited);
       else if (this.#owner.startOf(topic) === "beginning") await this.#goOn(topic, mine, [], isWanted);
       else if (mine.some(({ partition }) => partition === 0)) await this.#begin(topic, mine, isWanted);
     }
@@ -76,6 +83,7 @@ export class PartitionLoader {
     mine: readonly AssignedPartition[],
     committed: readonly CommittedOffset[],
     isWanted: (partition: AssignedPartition) => boolean,
+    isFirst = false,
   ): Promise<void> {
     const found = new Map(committed.filter(({ offset }) => offset >= 0).map((offset) => [offset.partition, offset]));
     const isAllFound = mine.every(({ partition }) => found.has(partition));
@@ -85,7 +93,7 @@ export class PartitionLoader {
     }
     for (const partition of mine) {
       const offset = found.get(partition.partition);
-      if (offset && isWanted(partition)) this.#owner.loaded(partition, offset);
+      if (offset && isWanted(partition)) this.#owner.loaded(partition, offset, isFirst);
     }
   }
 
@@ -98,6 +106,6 @@ export class PartitionLoader {
     if (!isMine || !member) return;
     const first = offsets.map(({ partition, offset }) => ({ topic, partition, offset, metadata: "" }));
     await member.commit(first);
-    await this.#goOn(topic, mine, first, isWanted);
+    await this.#goOn(topic, mine, first, isWanted, true);
   }
 }

@@ -23,6 +23,13 @@ export interface ProduceQueueOwner {
   idle(): void;
 }
 
+/** A lane from which something may go, with the partition for it. */
+interface Candidate {
+  readonly lane: SendLane;
+  readonly partition: number;
+  readonly state: TopicState;
+}
+
 /** Requests in flight to one broker: enough to keep it busy while kafkajs encodes the next. */
 const MAX_IN_FLIGHT = 5;
 /** A request with so many records is worth its cost; lanes with fewer share one. */
@@ -37,9 +44,10 @@ export class ProduceQueue {
   /** The driver ends a request by itself; one that does not, because it hangs in something else, ends here. */
   readonly #requestMs: number;
   readonly #lanes = new Map<string, Map<number, SendLane>>();
+  /** Those in which something waits: there may be thousands of others. */
+  readonly #filled = new Set<SendLane>();
   readonly #inFlight = new Map<number, number>();
   #requests = 0;
-  #waiting = 0;
   #isScheduled = false;
   #turn = 0;
 
@@ -49,21 +57,22 @@ export class ProduceQueue {
   }
 
   get isIdle(): boolean {
-    return this.#waiting === 0 && this.#requests === 0;
+    return this.#filled.size === 0 && this.#requests === 0;
   }
 
   add(publication: Publication, state: TopicState): void {
     const { key, topic } = publication.record;
     const partition = key === null ? -1 : partitionOfKey(key, state.partitions.length);
-    this.#laneOf(topic, partition).push(publication);
-    this.#waiting++;
+    const lane = this.#laneOf(topic, partition);
+    lane.push(publication);
+    this.#filled.add(lane);
     this.schedule();
   }
 
   /** Back to the front of its lane, for another try. */
   putBack({ lane, publications }: RequestPart): void {
     lane.putBack(publications);
-    this.#recount();
+    if (lane.length > 0) this.#filled.add(lane);
     this.schedule();
   }
 
@@ -79,14 +88,16 @@ export class ProduceQueue {
 
   /** Lets go of what was answered meanwhile. */
   purge(): void {
-    for (const lanes of this.#lanes.values()) for (const lane of lanes.values()) lane.purge();
-    this.#recount();
+    for (const lane of this.#filled) {
+      lane.purge();
+      if (lane.length === 0) this.#filled.delete(lane);
+    }
     this.schedule();
   }
 
   /** Answers all that waits. */
   refuseAll(error: KafkaError): void {
-    for (const topic of [...this.#lanes.keys()]) this.refuseTopic(topic, error);
+    for (const lane of [...this.#filled]) this.refuseLane(lane, error);
   }
 
   refuseTopic(topic: string, error: KafkaError): void {
@@ -94,8 +105,8 @@ export class ProduceQueue {
   }
 
   refuseLane(lane: SendLane, error: KafkaError): void {
+    this.#filled.delete(lane);
     for (const publication of lane.drain()) publication.refused(error);
-    this.#recount();
     this.schedule();
   }
 
@@ -115,7 +126,7 @@ export class ProduceQueue {
 
   #pump(): void {
     const { producer } = this.#owner;
-    if (producer && this.#waiting > 0) {
+    if (producer && this.#filled.size > 0) {
       for (const [leader, candidates] of this.#candidates()) {
         while (candidates.length > 0 && this.#roomAt(leader) > 0) {
           const parts = this.#nextRequest(candidates, this.#roomAt(leader) === 1);
@@ -126,23 +137,20 @@ export class ProduceQueue {
     if (this.isIdle) this.#owner.idle();
   }
 
-  /** The lanes from which something may go, with the partition for it, by leader. */
-  #candidates(): Map<number, { lane: SendLane; partition: number; state: TopicState }[]> {
-    const byLeader = new Map<number, { lane: SendLane; partition: number; state: TopicState }[]>();
-    for (const [topic, lanes] of this.#lanes) {
-      const state = this.#owner.stateOf(topic);
+  /** By leader. */
+  #candidates(): Map<number, Candidate[]> {
+    const byLeader = new Map<number, Candidate[]>();
+    for (const lane of this.#filled) {
+      const state = lane.isBusy ? undefined : this.#owner.stateOf(lane.topic);
       if (!state) continue;
-      for (const lane of lanes.values()) {
-        if (lane.length === 0 || lane.isBusy) continue;
-        if (lane.partition >= 0) {
-          const leader = state.partitions[lane.partition]?.leader ?? -1;
-          listIn(byLeader, leader).push({ lane, partition: lane.partition, state });
-        } else {
-          for (let left = lane.length; left > 0; left -= lane.limit) {
-            const { partition, leader } = this.#anyPartition(state);
-            listIn(byLeader, leader).push({ lane, partition, state });
-          }
-        }
+      if (lane.partition >= 0) {
+        const leader = state.partitions[lane.partition]?.leader ?? -1;
+        listIn(byLeader, leader).push({ lane, partition: lane.partition, state });
+        continue;
+      }
+      for (let left = lane.length; left > 0; left -= lane.limit) {
+        const { partition, leader } = this.#anyPartition(state);
+        listIn(byLeader, leader).push({ lane, partition, state });
       }
     }
     return byLeader;
@@ -158,17 +166,20 @@ export class ProduceQueue {
     return partitions[this.#turn++ % count] ?? { partition: 0, leader: -1 };
   }
 
-  #nextRequest(candidates: { lane: SendLane; partition: number; state: TopicState }[], isLast: boolean): readonly RequestPart[] {
+  #nextRequest(candidates: Candidate[], isLast: boolean): readonly RequestPart[] {
     const parts: RequestPart[] = [];
     const enough = isLast ? MAX_RECORDS : ENOUGH_RECORDS;
     let records = 0;
     let bytes = 0;
     while (candidates.length > 0 && records < enough) {
-      const { lane, partition, state } = candidates[0] as (typeof candidates)[number];
-      if (lane.isAlone && parts.length > 0) break;
+      const { lane, partition, state } = candidates[0] as Candidate;
+      // The limit of a batch is a partition's, so each is in a request once.
+      const isIn = parts.some((part) => part.partition === partition && part.lane.topic === lane.topic);
+      if (isIn || (lane.isAlone && parts.length > 0)) break;
       const room = Math.min(MAX_BYTES - bytes, state.maxMessageBytes - BATCH_OVERHEAD);
       const publications = lane.take(MAX_RECORDS - records, room, parts.length > 0);
-      if (publications.length === 0 && lane.length > 0) break;
+      if (lane.length === 0) this.#filled.delete(lane);
+      else if (publications.length === 0) break;
       candidates.shift();
       if (publications.length === 0) continue;
       lane.isBusy = lane.partition >= 0;
@@ -183,7 +194,6 @@ export class ProduceQueue {
   async #run(parts: readonly RequestPart[], leader: number, producer: DriverProducer): Promise<void> {
     this.#requests++;
     this.#inFlight.set(leader, (this.#inFlight.get(leader) ?? 0) + 1);
-    this.#recount();
     const records: OutgoingRecord[] = [];
     for (const { partition, publications } of parts) {
       for (const publication of publications) {
@@ -211,12 +221,6 @@ export class ProduceQueue {
 
   #roomAt(leader: number): number {
     return MAX_IN_FLIGHT - (this.#inFlight.get(leader) ?? 0);
-  }
-
-  #recount(): void {
-    let waiting = 0;
-    for (const lanes of this.#lanes.values()) for (const lane of lanes.values()) waiting += lane.length;
-    this.#waiting = waiting;
   }
 }
 

@@ -2,6 +2,7 @@ import type { Logger } from "../../src/contracts/logger.js";
 import type { KafkaConnection } from "./connection.js";
 import { DriverError, type PartitionMetadata } from "./driver.js";
 import { KafkaError, textOf, unavailable } from "./errors.js";
+import { within } from "./time-limit.js";
 
 /** What is known of a topic that exists. */
 export interface TopicState {
@@ -17,6 +18,9 @@ const REFRESH_MS = 30_000;
 /** Kafka's own default of `message.max.bytes`, where we may not look. */
 export const DEFAULT_MAX_MESSAGE_BYTES = 1_048_588;
 const MAX_MESSAGE_BYTES = "max.message.bytes";
+const BROKER_LIMIT = "message.max.bytes";
+/** A broker that does not answer for so long is not waited for: its default is taken. */
+const LEARN_WITHIN_MS = 5_000;
 
 /** Which topics there are, with their partitions and limits: looked up when they are first needed, and again every 30 s. */
 export class TopicDirectory {
@@ -42,15 +46,18 @@ export class TopicDirectory {
   /** Learns what the cluster's own limit is, where we may look, and begins to look again from time to time. */
   async open(): Promise<void> {
     try {
-      const [broker] = await this.#connection.admin((admin) => admin.brokers());
-      if (broker !== undefined) {
-        const config = await this.#connection.admin((admin) => admin.brokerConfig(broker, ["message.max.bytes"]));
-        this.#defaultLimit = limitOf(config["message.max.bytes"]) ?? this.#defaultLimit;
-      }
+      await within(LEARN_WITHIN_MS, this.#learnLimit(), () => new Error("no answer in time"));
     } catch (error) {
       this.#logger.debug(`The limit of the broker is not known, Kafka's default is taken: ${textOf(error)}`);
     }
     this.#refreshLater();
+  }
+
+  async #learnLimit(): Promise<void> {
+    const [broker] = await this.#connection.admin((admin) => admin.brokers());
+    if (broker === undefined) return;
+    const config = await this.#connection.admin((admin) => admin.brokerConfig(broker, [BROKER_LIMIT]));
+    this.#defaultLimit = limitOf(config[BROKER_LIMIT]) ?? this.#defaultLimit;
   }
 
   /** What is known now; `undefined` when the topic has to be looked for. */

@@ -1,11 +1,11 @@
 import type { Logger } from "../../src/contracts/logger.js";
 import type { TopologyPlan } from "../../src/contracts/transport.js";
 import type { KafkaConnection } from "./connection.js";
-import { textOf } from "./errors.js";
+import { KafkaError, textOf } from "./errors.js";
 import type { Names } from "./mapping.js";
 import type { TopicDirectory } from "./topic-directory.js";
 import { applyTopology } from "./topology.js";
-import { messageTopicsOf, type PlannedTopic, type TopicSettings, topologyOf } from "./topology-plan.js";
+import { clashesIn, messageTopicsOf, type PlannedTopic, type TopicSettings, topologyOf } from "./topology-plan.js";
 
 /** A topic of retries that exists, whether or not the endpoint still has that delay. */
 export interface RetryTopic {
@@ -20,10 +20,20 @@ export class TopologyKeeper {
   readonly #names: Names;
   readonly #settings: TopicSettings;
   readonly #logger: Logger;
+  readonly #changed: (missing: readonly string[]) => void;
   readonly #made = new Map<string, PlannedTopic>();
   readonly #repairs = new Set<string>();
 
-  constructor(connection: KafkaConnection, directory: TopicDirectory, names: Names, settings: TopicSettings, logger: Logger) {
+  /** @param changed told which topics are missing and being made anew, whenever that changes */
+  constructor(
+    connection: KafkaConnection,
+    directory: TopicDirectory,
+    names: Names,
+    settings: TopicSettings,
+    logger: Logger,
+    changed: (missing: readonly string[]) => void,
+  ) {
+    this.#changed = changed;
     this.#connection = connection;
     this.#directory = directory;
     this.#names = names;
@@ -33,6 +43,11 @@ export class TopologyKeeper {
 
   /** @throws KafkaError "topology" naming every difference or missing right, "unavailable" when the cluster keeps failing */
   async provision(plan: TopologyPlan, mode: "create" | "verify"): Promise<void> {
+    const clashes = clashesIn(plan, this.#names);
+    if (clashes.length > 0)
+      throw new KafkaError("configuration", `The option topics cannot be so: ${clashes.join("; ")}. Take another topic.`, {
+        retryable: false,
+      });
     const limits = new Map<string, number>();
     if (plan.endpoints.length > 0) await this.#learnLimits([...messageTopicsOf(plan, this.#names)], limits);
     const wanted = topologyOf(plan, this.#names, this.#settings, (topic) => limits.get(topic) ?? this.#directory.defaultLimit);
@@ -56,6 +71,7 @@ export class TopologyKeeper {
     if (!planned) return false;
     if (!this.#repairs.has(topic)) {
       this.#repairs.add(topic);
+      this.#changed([...this.#repairs]);
       this.#logger.warn(`Topic "${topic}" is not there in Kafka any more. It is made anew; what nobody had handled of it is lost.`);
       void this.#repair(planned);
     }
@@ -69,6 +85,7 @@ export class TopologyKeeper {
       this.#logger.error(`Topic "${planned.topic}" cannot be made anew: ${textOf(error)}`);
     }
     this.#repairs.delete(planned.topic);
+    this.#changed([...this.#repairs]);
   }
 
   // Of those that are not there yet, or cannot be looked at, the cluster's own limit is taken; what else is wrong with them is told later.

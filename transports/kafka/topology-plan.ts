@@ -64,3 +64,13 @@ export function messageTopicsOf(plan: TopologyPlan, names: Names): ReadonlySet<s
   }
   return topics;
 }
+
+/** What cannot be told apart: an event topic (`topics`) that is the topic of an endpoint's commands. @returns a sentence for each */
+export function clashesIn(plan: TopologyPlan, names: Names): readonly string[] {
+  const types = new Set([...plan.events, ...plan.endpoints.flatMap(({ subscribed }) => subscribed)]);
+  return plan.endpoints.flatMap(({ name }) =>
+    [...types]
+      .filter((type) => names.topicOfType(type) === names.topicOfEndpoint(name))
+      .map((type) => `type "${type}" is put on the topic "${names.topicOfEndpoint(name)}", where the commands to endpoint "${name}" are`),
+  );
+}

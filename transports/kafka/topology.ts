@@ -139,7 +139,7 @@ async function configOf(connection: KafkaConnection, topic: string): Promise<Rea
   try {
     return await asked(connection, () => connection.admin((admin) => admin.topicConfig(topic, CHECKED_SETTINGS)));
   } catch (error) {
-    if (error instanceof DriverError && error.kind === "forbidden") return undefined;
+    if (error instanceof DriverError && (error.kind === "forbidden" || error.kind === "invalid")) return undefined;
     throw error;
   }
 }

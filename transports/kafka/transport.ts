@@ -135,9 +135,14 @@ export class KafkaTransport implements Transport {
       else host.status({ publisher: true }, "down", downReason);
       if (downReason !== undefined) sender?.disconnected(downReason);
     });
+    const missing = (topics: readonly string[]): void => {
+      if (!connection.producer) return;
+      if (topics.length === 0) host.status({ publisher: true }, "up");
+      else host.status({ publisher: true }, "degraded", `missing in Kafka: topic ${topics.join(", ")}`);
+    };
     const names = new Names(host.namePrefix, options.topics);
     const directory = new TopicDirectory(connection, logger);
-    const keeper = new TopologyKeeper(connection, directory, names, options, logger);
+    const keeper = new TopologyKeeper(connection, directory, names, options, logger, missing);
     const requestMs = options.requestTimeoutMs + options.connectTimeoutMs;
     sender = new Sender(connection, directory, { repairTopic: (topic) => keeper.repairTopic(topic) }, requestMs);
     try {
