@@ -1,7 +1,7 @@
 import { type DeliveryState, REJECTED_AS_ASKED, rejectedState } from "../amqp/delivery-state.js";
 import type { OutgoingLink, OutgoingLinkHandler, Settlement } from "../amqp/outgoing-link.js";
 import { targetOrEmpty, withFilter } from "../amqp/termini.js";
-import { type AmqpMap, type AmqpValue, integerOf, long, mapGet, symbolMap, textOf } from "../amqp/values.js";
+import { type AmqpMap, type AmqpValue, integerOf, isDescribed, long, mapGet, symbolMap, textOf } from "../amqp/values.js";
 import type { Delivery, Namespace, Outcome, Receivable, ReceiveMode, Receiver, ReceiverOptions } from "../broker/contracts.js";
 import { toAmqpError } from "./errors.js";
 import { swapGuidOrder } from "./guid.js";
@@ -36,12 +36,12 @@ export class ReceiveLink implements OutgoingLinkHandler {
     this.#link.accept({ target: targetOrEmpty(this.#link.attach.target) });
   }
 
-  /** @param filter the value of the session filter: an id, or null for the next free session */
+  /** @param filter the session filter: an id, or null for the next free session; Go's client describes it, Java's does not */
   openSession(filter: AmqpValue): void {
     const { attach } = this.#link;
     const request = this.#entity.openSession({
       ...this.#options(),
-      sessionId: textOf(filter),
+      sessionId: textOf(isDescribed(filter) ? filter.value : filter),
       timeoutMilliseconds: Number(integerOf(mapGet(attach.properties, "com.microsoft:timeout")) ?? SESSION_TIMEOUT_MILLISECONDS),
     });
     this.#cancel = () => request.cancel();
