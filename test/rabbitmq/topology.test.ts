@@ -218,16 +218,19 @@ describeWithRabbitmq("topology", ({ url, managementUrl }) => {
     },
   );
 
-  test.skipIf(managementUrl === undefined)("a user who may not read is told so when receiving starts", async () => {
-    const bench = new Bench(url);
-    const plan = bench.plan("shipping");
-    await (await bench.port()).transport.provision({ events: [], endpoints: [plan] }, "create");
-    await using user = await withUser(url, managementUrl ?? "", { configure: ".*", write: ".*", read: "^$" });
-    const port = await bench.port({ url: user.url });
+  test.skipIf(managementUrl === undefined).each(["none", "key"] as const)(
+    'a user who may not read is told so when receiving with order "%s" starts',
+    async (order) => {
+      const bench = new Bench(url);
+      const plan = bench.plan("shipping", { order });
+      await (await bench.port()).transport.provision({ events: [], endpoints: [plan] }, "create");
+      await using user = await withUser(url, managementUrl ?? "", { configure: ".*", write: ".*", read: "^$" });
+      const port = await bench.port({ url: user.url });
 
-    const error = await errorOf(port.receive(plan));
+      const error = await errorOf(port.receive(plan));
 
-    expect(error).toMatchObject({ code: "topology", retryable: false });
-    expect(error.message).toContain('Grant the right "read"');
-  });
+      expect(error).toMatchObject({ code: "topology", retryable: false });
+      expect(error.message).toContain('Grant the right "read"');
+    },
+  );
 });

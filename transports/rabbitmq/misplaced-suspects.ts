@@ -1,7 +1,7 @@
 import type { Channel } from "amqplib";
 import { closeChannel } from "./close-channel.js";
 import type { CopyStore } from "./copy-store.js";
-import { serverAnswer, textOf, unavailable } from "./errors.js";
+import { RabbitMqError, serverAnswer, textOf, unavailable } from "./errors.js";
 import { openedInTime } from "./open-channel.js";
 import type { ReceiverEnvironment } from "./receiver-environment.js";
 import { answered } from "./time-limit.js";
@@ -9,7 +9,7 @@ import { answered } from "./time-limit.js";
 /**
  * Puts back into the queue of an ordered endpoint what stands among its suspects: messages that were moved there while the endpoint, before its
  * queue was deleted and made anew, had `order: "none"`. Nobody would read them there. Each copy is stored before its original is answered.
- * @throws RabbitMqError what may pass; what has not been moved is where it was
+ * @throws RabbitMqError "topology" when the suspects may not be read, else what may pass; what has not been moved is where it was
  */
 export async function putBackMisplacedSuspects(environment: ReceiverEnvironment, endpoint: string, copies: CopyStore): Promise<void> {
   const { connection, names, logger } = environment;
@@ -25,7 +25,12 @@ export async function putBackMisplacedSuspects(environment: ReceiverEnvironment,
       logger.warn(`${moved} messages that stood in "${from}" are back in "${to}", at its end: with order "key" nothing is read there.`);
   } catch (error) {
     // With topology "none" there may be no such queue, and then nothing in it.
-    if (serverAnswer(error)?.code === 404) return;
+    const answer = serverAnswer(error);
+    if (answer?.code === 404) return;
+    if (answer?.code === 403) {
+      const text = `RabbitMQ does not let this user read the queue "${from}": ${answer.text}. Grant the right "read".`;
+      throw new RabbitMqError("topology", text, { retryable: false, cause: error });
+    }
     throw unavailable(
       `The messages in "${from}", which an endpoint with order "key" does not read, cannot be put back: ${textOf(error)}`,
       error,
