@@ -129,6 +129,27 @@ describeWithKafka("topology", ({ brokers }) => {
     });
   });
 
+  test("a limit for copies that was outgrown later is told, and ends nobody's service", async () => {
+    const bench = new Bench(brokers);
+    const port = await bench.port({ partitions: 1 });
+    const plan = { events: [], endpoints: [bench.plan("billing", { subscribed: ["large.thing"] })] };
+    await port.transport.provision(plan, "create");
+    await (await bench.admin()).alterConfigs({
+      validateOnly: false,
+      resources: [{ type: 2, name: `${bench.namePrefix}large.thing`, configEntries: [{ name: "max.message.bytes", value: "5000000" }] }],
+    });
+    const other = await bench.port();
+    await other.transport.provision(plan, "create");
+    expect(other.log.join("\n")).toMatch(/warn: Kafka, topic .*billing\.dead-letter: max\.message\.bytes is 1114124 and should be 5065536/);
+  });
+
+  test("a type cannot be put on the topic of an endpoint's commands", async () => {
+    const bench = new Bench(brokers);
+    const port = await bench.port({ topics: { "order.paid": "billing" } });
+    const plan = { events: [], endpoints: [bench.plan("billing", { subscribed: ["order.paid"] })] };
+    await expect(port.transport.provision(plan, "create")).rejects.toMatchObject({ code: "configuration" });
+  });
+
   test("a compacted topic and in-sync replicas that cannot be are told", async () => {
     const bench = new Bench(brokers);
     await bench.makeTopic("a.a", 1, { "cleanup.policy": "compact" });

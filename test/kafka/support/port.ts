@@ -54,8 +54,14 @@ export class Port {
     return this.transport.send(messages, AbortSignal.timeout(20_000));
   }
 
-  async receive(endpoint: EndpointPlan, prefetch = 10, from: "endpoint" | "dead-letter" = "endpoint"): Promise<Inbox> {
+  async receive(
+    endpoint: EndpointPlan,
+    prefetch = 10,
+    from: "endpoint" | "dead-letter" = "endpoint",
+    onDelivery: Inbox["onDelivery"] = () => {},
+  ): Promise<Inbox> {
     const inbox = new Inbox();
+    inbox.onDelivery = onDelivery;
     inbox.receiver = await this.transport.receive({ endpoint, from, prefetch }, inbox);
     return inbox;
   }
@@ -166,7 +172,11 @@ export class Bench {
   async makeTopic(name: string, partitions = 1, config: Readonly<Record<string, string>> = {}): Promise<void> {
     const configEntries = Object.entries(config).map(([key, value]) => ({ name: key, value }));
     const topics = [{ topic: this.namePrefix + name, numPartitions: partitions, replicationFactor: 1, configEntries }];
-    await (await this.admin()).createTopics({ waitForLeaders: true, topics });
+    const admin = await this.admin();
+    await admin.createTopics({ waitForLeaders: false, topics });
+    // kafkajs's own waiting fails where the broker that it asks does not know of the topic yet.
+    const isUsable = () => admin.fetchTopicOffsets(this.namePrefix + name).then(Boolean, () => false);
+    await eventually(`topic ${name} to be usable`, isUsable);
   }
 
   /** All that is in a topic now, each partition's in its order. */
