@@ -1,51 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { isInstalled, KAFKA_4 } from "../../scripts/brokers.d/support/kafka-programs.mjs";
-import type { OutgoingMessage, SendResult } from "../../src/contracts/transport.js";
 import { brokerScripts, type KafkaNode } from "../faults/transports/kafka-control.js";
 import { eventually } from "./support/eventually.js";
-import { Bench, message, type Port } from "./support/port.js";
+import { Bench, message } from "./support/port.js";
+import { publishThrough, type Trouble } from "./support/publisher.js";
 
 /** A broker of its own, since it is killed and frozen. */
 const PORT = 19_298;
 const THING = { event: "test.thing" };
-
-/** Sends numbered messages again and again until each is sent, as the core does; several keys, each in its order. */
-class Publisher {
-  readonly acknowledged: string[] = [];
-  readonly outcomes = new Map<SendResult["outcome"], number>();
-  readonly #port: Port;
-  #isStopping = false;
-  readonly #runs: Promise<void>[] = [];
-
-  constructor(port: Port) {
-    this.#port = port;
-  }
-
-  start(): this {
-    for (let key = 0; key < 8; key++) this.#runs.push(this.#publish(`k${key}`));
-    return this;
-  }
-
-  async stop(): Promise<void> {
-    this.#isStopping = true;
-    await Promise.all(this.#runs);
-  }
-
-  async #publish(partitionKey: string): Promise<void> {
-    for (let next = 0; !this.#isStopping; ) {
-      let waiting: readonly OutgoingMessage[] = Array.from({ length: 10 }, () =>
-        message(THING, `${partitionKey}:${next++}`, { partitionKey }),
-      );
-      while (waiting.length > 0) {
-        const results = await this.#port.transport.send(waiting, AbortSignal.timeout(10_000));
-        for (const { outcome } of results) this.outcomes.set(outcome, (this.outcomes.get(outcome) ?? 0) + 1);
-        this.acknowledged.push(...waiting.filter((_, i) => results[i]?.outcome === "sent").map(({ body }) => Buffer.from(body).toString()));
-        waiting = waiting.filter((_, i) => results[i]?.outcome !== "sent");
-        await new Promise((resolve) => setTimeout(resolve, waiting.length > 0 ? 50 : 1));
-      }
-    }
-  }
-}
 
 describe.skipIf(!isInstalled(KAFKA_4))("a broker in trouble", () => {
   let broker: KafkaNode;
@@ -60,29 +22,8 @@ describe.skipIf(!isInstalled(KAFKA_4))("a broker in trouble", () => {
     broker.deleteData();
   }, 60_000);
 
-  /** Publishes while `trouble` happens; afterwards everything acknowledged must be there, the first copies of each key in their order. */
-  async function comesThrough(trouble: (port: Port, publisher: Publisher) => Promise<void>): Promise<{ port: Port; publisher: Publisher }> {
-    const bench = new Bench([broker.address]);
-    const port = await bench.port({ partitions: 4, requestTimeout: "2s", connectTimeout: "2s" });
-    await port.transport.provision({ events: ["test.thing"], endpoints: [] }, "create");
-    const publisher = new Publisher(port).start();
-    await eventually("some messages", () => publisher.acknowledged.length > 100);
-
-    await trouble(port, publisher);
-
-    const before = publisher.acknowledged.length;
-    await eventually("messages to be sent again", () => publisher.acknowledged.length > before + 100, 30_000);
-    await publisher.stop();
-    expect(port.statusOf("publisher")?.status).toBe("up");
-    const stored = (await bench.stored("test.thing")).map(({ value }) => value ?? "");
-    const found = new Set(stored);
-    expect(publisher.acknowledged.filter((text) => !found.has(text))).toEqual([]);
-    for (let key = 0; key < 8; key++) {
-      const numbers = [...found].filter((text) => text.startsWith(`k${key}:`)).map((text) => Number(text.split(":")[1]));
-      expect(numbers).toEqual([...numbers].sort((a, b) => a - b));
-    }
-    return { port, publisher };
-  }
+  const comesThrough = (trouble: Trouble) =>
+    publishThrough([broker.address], { partitions: 4, requestTimeout: "2s", connectTimeout: "2s" }, trouble);
 
   test("killed and started again: the transport says so, comes back, and has lost nothing that it confirmed", async () => {
     const { port } = await comesThrough(async (port) => {

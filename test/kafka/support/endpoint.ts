@@ -33,9 +33,10 @@ export async function instance(
   return { port, inbox, leave };
 }
 
-/** Sends so many commands, their number as the body. */
+/** Sends so many commands, their number as the body and as the key, so that they are in all partitions. */
 export async function sendNumbers(port: Port, endpoint: string, from: number, count: number): Promise<void> {
-  await port.send(...Array.from({ length: count }, (_, i) => message({ endpoint }, String(from + i))));
+  const numbered = (number: string) => message({ endpoint }, number, { partitionKey: number });
+  await port.send(...Array.from({ length: count }, (_, i) => numbered(String(from + i))));
 }
 
 export function textOf({ body }: { readonly body: Uint8Array }): string {
