@@ -10,8 +10,13 @@ const REPAIR_LIMIT_MS = 90_000;
 const RETRY_COMES_WITHIN_MS = 30_000;
 /** More would make a topic of a long run as wide as the run is long. */
 const MOST_PARTITIONS = 40;
-/** Partitions of a member that was killed go on after one session; a rebalance on top of it may take another. */
-const STANDSTILL_LIMIT_MS = 2 * SESSION_TIMEOUT_MS + 3_000;
+/** Partitions of a member that was killed go on after one session, and a rebalance on top of it may take another. */
+const SESSIONS_AT_A_STANDSTILL = 2;
+/** Of few instances, who takes a partition over is often the next to be killed. */
+const SESSIONS_OF_FEW = 4;
+const MANY = 10;
+/** What a busy machine takes to start a process. */
+const LENIENCY_MS = 3_000;
 /** A handler that is many sessions long, with thousands of records handled behind it meanwhile. */
 const LONG_MS = 45_000;
 /** Commits are set back by so many records at most. */
@@ -199,7 +204,8 @@ export function groupFaults(server: KafkaUnderFault): readonly FaultKind[] {
         }
         const { ms, partition } = await watch.end();
         const stood = `${partition} stood still for ${(ms / 1_000).toFixed(1)} s`;
-        if (ms > STANDSTILL_LIMIT_MS) throw new Error(`${stood} while ${gone.join(", ")} came and went`);
+        const sessions = supervisor.consumers.length >= MANY ? SESSIONS_AT_A_STANDSTILL : SESSIONS_OF_FEW;
+        if (ms > sessions * SESSION_TIMEOUT_MS + LENIENCY_MS) throw new Error(`${stood} while ${gone.join(", ")} came and went`);
         // Each of them leaves, and comes: twice the partitions move.
         return { hits: supervisor.consumers.map((service) => service.hit(2 * rounds)), detail: `${gone.join(", ")}; ${stood}` };
       },
