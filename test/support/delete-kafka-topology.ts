@@ -13,8 +13,9 @@ export function deleteKafkaTopology(brokers: readonly string[]): (left: LeftBehi
       const there = new Set(await admin.listTopics());
       const topics = names.map((name) => namePrefix + name).filter((name) => there.has(name));
       if (topics.length > 0) await admin.deleteTopics({ topics });
-      // A group that a killed instance has not left yet cannot be deleted; it ends by itself, as it is empty.
-      await admin.deleteGroups(endpoints.map((endpoint) => namePrefix + endpoint)).catch(() => {});
+      // One that was never there, or that a killed instance has not left yet cannot be deleted; an empty group ends by itself.
+      const groups = endpoints.flatMap((endpoint) => [endpoint, `${endpoint}.dead-letter`]).map((name) => namePrefix + name);
+      await admin.deleteGroups(groups).catch(() => {});
     } finally {
       await admin.disconnect();
     }
