@@ -3,13 +3,15 @@ import {
   MAX_DURATION,
   type QueueDescription,
   type SubscriptionDescription,
+  type Tier,
   type TopicDescription,
 } from "./descriptions.js";
 import { withoutHost } from "./entity-path.js";
 import { errors } from "./errors.js";
 
-/** Where forwarding targets are looked up. */
+/** The namespace as the checks need it. */
 export interface Targets {
+  readonly tier: Tier;
   /** @throws BrokerError when there is no queue or topic of that name. */
   requireSendable(name: string): unknown;
 }
@@ -30,6 +32,7 @@ const STATUSES: readonly EntityStatus[] = ["Active", "Disabled", "SendDisabled",
  * @throws BrokerError "amqp:invalid-field"
  */
 export function assertValidQueue(path: string, queue: QueueDescription, targets: Targets, before?: QueueDescription): void {
+  if (targets.tier === "Basic") assertBasic(queue);
   assertSendable(queue, before);
   assertReceivable(path, queue, targets, before);
 }
@@ -48,6 +51,19 @@ export function assertValidSubscription(
   before?: SubscriptionDescription,
 ): void {
   assertReceivable(path, subscription, targets, before);
+}
+
+function assertBasic(queue: QueueDescription): void {
+  const wanted = [
+    ["RequiresSession", queue.requiresSession],
+    ["RequiresDuplicateDetection", queue.requiresDuplicateDetection],
+    ["ForwardTo", queue.forwardTo !== undefined],
+    ["ForwardDeadLetteredMessagesTo", queue.forwardDeadLetteredMessagesTo !== undefined],
+    ["AutoDeleteOnIdle", queue.autoDeleteOnIdle < MAX_DURATION],
+  ] as const;
+  const refused = wanted.filter(([, isWanted]) => isWanted).map(([property]) => property);
+  if (refused.length > 0)
+    throw errors.invalid(`SubCode=40000. ${refused.join(", ")}: not available, because the namespace is using 'Basic' tier.`);
 }
 
 function assertEntity(entity: QueueDescription | TopicDescription | SubscriptionDescription): void {

@@ -9,6 +9,9 @@ import type { Right, RuleDescription } from "./contracts.js";
 /** .NET's TimeSpan.MaxValue, "P10675199DT2H48M5.4775807S": never. */
 export const MAX_DURATION = 922_337_203_685_477;
 
+/** Tiers of Service Bus; "Basic" has queues alone, without sessions, duplicate detection and forwarding. */
+export type Tier = "Basic" | "Standard" | "Premium";
+
 export type EntityStatus = "Active" | "Disabled" | "SendDisabled" | "ReceiveDisabled";
 
 /** A key of one entity. */

@@ -72,8 +72,6 @@ export const errors = {
 
   deleted: (path: string): BrokerError => new BrokerError("amqp:not-found", `The messaging entity '${path}' was deleted.`),
 
-  ruleNotFound: (name: string): BrokerError => new BrokerError("amqp:not-found", `The rule '${name}' could not be found.`),
-
   exists: (path: string): BrokerError =>
     new BrokerError("com.microsoft:entity-already-exists", `The messaging entity '${path}' already exists.`),
 

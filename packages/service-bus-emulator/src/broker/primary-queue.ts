@@ -22,7 +22,7 @@ export const IDS_PER_ENTITY = 3;
 export abstract class PrimaryQueue<D extends QueueDescription | SubscriptionDescription> extends MessageQueue {
   readonly deadLetters: SubQueue;
   readonly transferDeadLetters: SubQueue;
-  readonly createdAt: number;
+  createdAt: number;
   updatedAt: number;
   protected readonly idle: IdleWatch;
   #description: D;

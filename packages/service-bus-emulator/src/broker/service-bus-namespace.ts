@@ -8,6 +8,7 @@ import {
   DEFAULT_TOPIC,
   type QueueDescription,
   type SubscriptionDescription,
+  type Tier,
   type TopicDescription,
 } from "./descriptions.js";
 import { assertPath, assertRuleName, assertSubscriptionName, parseAddress, withoutHost } from "./entity-path.js";
@@ -25,6 +26,8 @@ export interface NamespaceOptions {
   readonly clock?: Clock;
   /** Default: none, everything is in memory only. */
   readonly journal?: Journal | undefined;
+  /** Default "Standard". */
+  readonly tier?: Tier;
 }
 
 /** The entities of a namespace and what can be done with them as a whole. Names do not depend on letter case. */
@@ -32,6 +35,7 @@ export class ServiceBusNamespace implements Namespace {
   readonly timers: Timers;
   readonly faults: Faults = { throttledUntil: 0 };
   readonly createdAt: number;
+  readonly tier: Tier;
   readonly #journal: Journal | undefined;
   readonly #context: BrokerContext;
   readonly #entities = new Map<string, QueueEntity | TopicEntity>();
@@ -40,6 +44,7 @@ export class ServiceBusNamespace implements Namespace {
   constructor(options: NamespaceOptions = {}) {
     this.timers = new Timers(options.clock ?? systemClock);
     this.createdAt = this.timers.now();
+    this.tier = options.tier ?? "Standard";
     this.#journal = options.journal;
     this.#context = {
       timers: this.timers,
@@ -108,6 +113,8 @@ export class ServiceBusNamespace implements Namespace {
     assertPath(name);
     this.#assertFree(name);
     const whole = { ...DEFAULT_TOPIC, ...description };
+    if (this.tier === "Basic")
+      throw errors.invalid("SubCode=40000. Cannot operate on type Topic because the namespace is using 'Basic' tier.");
     assertValidTopic(whole);
     const topic = this.addTopic(this.#takeId(), name, whole);
     this.#store(topic);

@@ -54,7 +54,7 @@ export class SubscriptionEntity extends PrimaryQueue<SubscriptionDescription> im
   }
 
   removeRule(name: string): void {
-    if (!this.rules.remove(name)) throw errors.ruleNotFound(name);
+    if (!this.rules.remove(name)) throw errors.notFound(`${this.path}/Rules/${name}`);
     this.touch();
     this.#topic.rulesChanged(this);
   }

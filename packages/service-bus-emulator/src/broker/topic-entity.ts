@@ -68,7 +68,7 @@ export class TopicEntity implements Sendable {
   readonly kind = "topic";
   readonly id: number;
   readonly path: string;
-  readonly createdAt: number;
+  createdAt: number;
   updatedAt: number;
   readonly intake: Intake;
   readonly schedules: ScheduleQueue;

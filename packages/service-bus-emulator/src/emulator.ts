@@ -1,0 +1,109 @@
+import { readFile } from "node:fs/promises";
+import { startAdministration } from "./administration/administration-server.js";
+import { FaultHooks } from "./administration/fault-hooks.js";
+import { DEVELOPMENT_KEY, type SharedAccessKey, SharedKeyAuthorizer } from "./authorization/shared-key-authorizer.js";
+import type { Tier } from "./broker/descriptions.js";
+import { ServiceBusNamespace } from "./broker/service-bus-namespace.js";
+import { applyConfig } from "./config/apply-config.js";
+import { ConfigError } from "./config/config-problems.js";
+import { connectionString } from "./config/connection-string.js";
+import { DEFAULT_NAMESPACE_NAME, type EmulatorConfig, readConfig } from "./config/emulator-config.js";
+import { startProtocol } from "./service-bus/server.js";
+import { DataFolder } from "./storage/data-folder.js";
+
+export interface EmulatorOptions {
+  /** Address to listen on. Default "127.0.0.1": this machine alone. */
+  readonly host?: string | undefined;
+  /** Of AMQP. Default 0: a free one. */
+  readonly port?: number | undefined;
+  /** Of the administration API and the health page. Default 0: a free one. */
+  readonly adminPort?: number | undefined;
+  /** Entities in the format of Microsoft's Config.json: the path of such a file, or its content. Default: none. */
+  readonly config?: string | object | undefined;
+  /** Where messages are kept through a restart. Default: nowhere, they are in memory. */
+  readonly dataFolder?: string | undefined;
+  /** Keys that clients may use, the first one is in the connection strings. Default: {@link DEVELOPMENT_KEY}. */
+  readonly keys?: readonly SharedAccessKey[] | undefined;
+  /** Tier that the namespace has. Default "Standard". */
+  readonly tier?: Tier | undefined;
+}
+
+/** An emulator that runs. */
+export interface Emulator {
+  readonly host: string;
+  readonly port: number;
+  readonly adminPort: number;
+  /** For the clients that send and receive. */
+  readonly connectionString: string;
+  /** For the administration clients, which take their port from it. */
+  readonly adminConnectionString: string;
+  /** The entities, to look at and to make in process; `throttle` and `expireLocks` are its fault hooks. */
+  readonly namespace: ServiceBusNamespace;
+  /** Fault hook: all links are detached. */
+  detachLinks(): void;
+  /** Fault hook: all connections are cut without a word. */
+  dropConnections(): void;
+  /** Ends; what was accepted is in the data folder when it resolves. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts an emulator of a Service Bus namespace.
+ * @throws ConfigError when the configuration is wrong; the system's error when a port is taken or a folder cannot be used.
+ */
+export async function startEmulator(options: EmulatorOptions = {}): Promise<Emulator> {
+  const host = options.host ?? "127.0.0.1";
+  const keys = options.keys ?? [DEVELOPMENT_KEY];
+  const config = await loadConfig(options.config);
+  const data = options.dataFolder === undefined ? undefined : await DataFolder.open(options.dataFolder);
+  const namespace = new ServiceBusNamespace({ journal: data?.journal, ...(options.tier ? { tier: options.tier } : {}) });
+  const undo: (() => Promise<void>)[] = [async () => namespace.stop(), async () => data?.close()];
+  const end = async (): Promise<void> => {
+    for (const step of undo.splice(0).reverse()) await step();
+  };
+  try {
+    data?.restore(namespace);
+    if (config) applyConfig(namespace, config, nameOf(options.config));
+    await namespace.kept();
+    const authorizer = new SharedKeyAuthorizer(namespace, keys);
+    const protocol = await startProtocol({ host, port: options.port ?? 0, namespace, authorizer });
+    // Clients are told before the broker stops, and what they sent last is written after that.
+    undo.push(() => protocol.stop());
+    const faults = new FaultHooks(namespace, protocol);
+    const namespaceName = config?.name ?? DEFAULT_NAMESPACE_NAME;
+    const administration = await startAdministration({ host, port: options.adminPort ?? 0, namespace, namespaceName, authorizer, faults });
+    undo.push(() => administration.stop());
+    const key = keys[0] ?? DEVELOPMENT_KEY;
+    const address = host === "0.0.0.0" || host === "::" ? "localhost" : host;
+    return {
+      host,
+      port: protocol.port,
+      adminPort: administration.port,
+      connectionString: connectionString({ host: address, port: protocol.port, ...key }),
+      adminConnectionString: connectionString({ host: address, port: administration.port, ...key }),
+      namespace,
+      detachLinks: () => protocol.detachLinks(),
+      dropConnections: () => protocol.dropConnections(),
+      stop: end,
+    };
+  } catch (error) {
+    await end();
+    throw error;
+  }
+}
+
+async function loadConfig(config: string | object | undefined): Promise<EmulatorConfig | undefined> {
+  if (config === undefined) return undefined;
+  if (typeof config !== "string") return readConfig(config);
+  const text = (await readFile(config, "utf8")).replace(/^\ufeff/, "");
+  try {
+    return readConfig(JSON.parse(text), config);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw new ConfigError(config, [`it is no JSON: ${error.message}`]);
+  }
+}
+
+function nameOf(config: string | object | undefined): string {
+  return typeof config === "string" ? config : "The configuration";
+}

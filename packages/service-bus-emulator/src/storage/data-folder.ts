@@ -1,0 +1,132 @@
+import { mkdir, readdir, unlink } from "node:fs/promises";
+import { join } from "node:path";
+import type { Journal } from "../broker/journal.js";
+import type { ServiceBusNamespace } from "../broker/service-bus-namespace.js";
+import { AppendLog } from "./append-log.js";
+import { writeEntityRecord } from "./entity-record.js";
+import { FolderLock } from "./folder-lock.js";
+import { encodeRecord, type Record } from "./record-codec.js";
+import { readRecords } from "./record-file.js";
+import { RecoveredState } from "./recovered-state.js";
+import { writeSnapshot } from "./snapshot.js";
+
+/** A log that has grown to this is replaced by a snapshot, unless the snapshot would be hardly smaller. */
+const LOG_LIMIT = 64 * 1_048_576;
+const FILE = /^(log|snapshot)-(\d{8})$/;
+
+/**
+ * A folder that keeps what a namespace accepted: a log that every change is appended to, and from time to time a snapshot in place of the
+ * logs before it. "snapshot-00000003" is what "log-00000003" and those after it are applied to.
+ */
+export class DataFolder {
+  readonly journal: Journal;
+  readonly #folder: string;
+  readonly #lock: FolderLock;
+  readonly #log: AppendLog;
+  readonly #state: RecoveredState;
+  #namespace: ServiceBusNamespace | undefined;
+  #number: number;
+  /** Logs before the one that is written now, and the snapshot that they are applied to. */
+  #snapshotBytes = 0;
+  #compaction: Promise<void> | undefined;
+  #closed = false;
+  /** What a snapshot in the background failed with, to be told at the end. */
+  #failure: unknown;
+
+  private constructor(folder: string, lock: FolderLock, number: number, state: RecoveredState) {
+    this.#folder = folder;
+    this.#lock = lock;
+    this.#number = number;
+    this.#state = state;
+    this.#log = new AppendLog(this.#path("log", number));
+    this.journal = this.#newJournal();
+  }
+
+  /**
+   * Opens a folder, which is made when it is not there, and reads what it holds.
+   * @throws the system's error when it cannot be used; an Error when another emulator uses it.
+   */
+  static async open(folder: string): Promise<DataFolder> {
+    await mkdir(folder, { recursive: true });
+    const lock = await FolderLock.take(folder);
+    const state = new RecoveredState();
+    const names = (await readdir(folder)).map((name) => FILE.exec(name)).filter((match) => match !== null);
+    const numbers = (kind: string): number[] => names.filter((match) => match[1] === kind).map((match) => Number(match[2]));
+    const snapshot = Math.max(0, ...numbers("snapshot"));
+    const logs = numbers("log")
+      .filter((number) => number >= snapshot)
+      .sort((a, b) => a - b);
+    const apply = (record: Record): void => state.apply(record);
+    if (snapshot > 0) await readRecords(join(folder, fileName("snapshot", snapshot)), apply);
+    for (const log of logs) await readRecords(join(folder, fileName("log", log)), apply);
+    // A log of its own for each run: the last one may end within a record.
+    return new DataFolder(folder, lock, Math.max(snapshot, ...logs) + 1, state);
+  }
+
+  /** Puts what was read into a namespace that is empty yet. */
+  restore(namespace: ServiceBusNamespace): void {
+    this.#namespace = namespace;
+    this.#state.restore(namespace);
+    this.#state.clear();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#compaction;
+    this.#log.close();
+    await this.#lock.release();
+    if (this.#failure) throw this.#failure;
+  }
+
+  #newJournal(): Journal {
+    return {
+      added: (queue, message) => this.#append({ kind: "added", queue, message }),
+      changed: (queue, { sequence, deliveryCount, state, bare }, bareChanged) =>
+        this.#append({ kind: "changed", queue, sequence, deliveryCount, state, bare: bareChanged ? bare : undefined }),
+      removed: (queue, sequence) => this.#append({ kind: "removed", queue, sequence }),
+      sessionStateSet: (queue, id, state, at) => this.#append({ kind: "session", queue, id, at, state }),
+      duplicateKeySeen: (queue, key, at) => this.#append({ kind: "duplicate", queue, key, at }),
+      entityStored: (entity) => this.#append({ kind: "entity", json: writeEntityRecord(entity) }),
+      entityRemoved: (id) => this.#append({ kind: "entity-removed", id }),
+      kept: () => this.#log.kept(),
+    };
+  }
+
+  #append(record: Record): void {
+    this.#log.append(encodeRecord(record));
+    if (this.#log.bytes > Math.max(LOG_LIMIT, this.#snapshotBytes)) this.#compact();
+  }
+
+  #compact(): void {
+    const namespace = this.#namespace;
+    if (this.#compaction || this.#closed || !namespace) return;
+    this.#compaction = this.#replaceLogs(namespace)
+      .catch((error: unknown) => {
+        this.#failure = error;
+      })
+      .finally(() => {
+        this.#compaction = undefined;
+      });
+  }
+
+  async #replaceLogs(namespace: ServiceBusNamespace): Promise<void> {
+    this.#number++;
+    const number = this.#number;
+    this.#log.switchTo(this.#path("log", number));
+    const bytes = await writeSnapshot(namespace, this.#path("snapshot", number), () => !this.#closed);
+    if (bytes === undefined) return;
+    this.#snapshotBytes = bytes;
+    for (const name of await readdir(this.#folder)) {
+      const match = FILE.exec(name);
+      if (name.endsWith(".tmp") || (match && Number(match[2]) < number)) await unlink(join(this.#folder, name));
+    }
+  }
+
+  #path(kind: "log" | "snapshot", number: number): string {
+    return join(this.#folder, fileName(kind, number));
+  }
+}
+
+function fileName(kind: "log" | "snapshot", number: number): string {
+  return `${kind}-${String(number).padStart(8, "0")}`;
+}
