@@ -1,4 +1,8 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { isInstalled, KAFKA_4 } from "../../scripts/brokers.d/support/kafka-programs.mjs";
 import type { KafkaOptions } from "../../transports/kafka/index.js";
@@ -78,20 +82,50 @@ describe("a broker that cannot be reached", () => {
 
 const PORT = 19_296;
 const SECURE_PORT = 19_297;
+const TLS_PORT = 19_299;
+
+/** A certificate for "localhost" that signs itself, and the file from which Kafka reads it with its key. */
+function selfSigned(): { readonly folder: string; readonly cert: string; readonly keystore: string } {
+  const folder = mkdtempSync(join(tmpdir(), "trolleybus-kafka-tls-"));
+  const [key, cert, keystore] = ["key.pem", "cert.pem", "keystore.pem"].map((name) => join(folder, name)) as [string, string, string];
+  execFileSync(
+    "openssl",
+    [
+      "req",
+      "-x509",
+      "-newkey",
+      "rsa:2048",
+      "-nodes",
+      "-days",
+      "2",
+      "-subj",
+      "/CN=localhost",
+      "-addext",
+      "subjectAltName=DNS:localhost",
+    ].concat(["-keyout", key, "-out", cert]),
+    { stdio: "ignore" },
+  );
+  writeFileSync(keystore, readFileSync(key, "utf8") + readFileSync(cert, "utf8"));
+  return { folder, cert: readFileSync(cert, "utf8"), keystore };
+}
 
 describe.skipIf(!isInstalled(KAFKA_4))("a broker that asks who we are", () => {
   let broker: KafkaNode;
+  let certificate: ReturnType<typeof selfSigned>;
   const secure = { brokers: `127.0.0.1:${SECURE_PORT}`, sasl: { mechanism: "plain", username: "orders", password: "hunter2" } } as const;
 
   beforeAll(async () => {
+    certificate = selfSigned();
     broker = (await brokerScripts()).kafkaControl({
       name: "kafka-secure",
       port: PORT,
       detours: [],
       settings: {
-        listeners: `PLAINTEXT://127.0.0.1:${PORT},CONTROLLER://127.0.0.1:${PORT + 500},SECURE://127.0.0.1:${SECURE_PORT}`,
-        "advertised.listeners": `PLAINTEXT://127.0.0.1:${PORT},SECURE://127.0.0.1:${SECURE_PORT}`,
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:SASL_PLAINTEXT",
+        listeners: `PLAINTEXT://127.0.0.1:${PORT},CONTROLLER://127.0.0.1:${PORT + 500},SECURE://127.0.0.1:${SECURE_PORT},TLS://127.0.0.1:${TLS_PORT}`,
+        "advertised.listeners": `PLAINTEXT://127.0.0.1:${PORT},SECURE://127.0.0.1:${SECURE_PORT},TLS://localhost:${TLS_PORT}`,
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:SASL_PLAINTEXT,TLS:SSL",
+        "listener.name.tls.ssl.keystore.type": "PEM",
+        "listener.name.tls.ssl.keystore.location": certificate.keystore,
         "listener.name.secure.sasl.enabled.mechanisms": "PLAIN,OAUTHBEARER",
         "listener.name.secure.plain.sasl.jaas.config":
           'org.apache.kafka.common.security.plain.PlainLoginModule required user_orders="hunter2" user_admin="x";',
@@ -106,6 +140,7 @@ describe.skipIf(!isInstalled(KAFKA_4))("a broker that asks who we are", () => {
   afterAll(async () => {
     await broker.stop();
     broker.deleteData();
+    rmSync(certificate.folder, { recursive: true });
   }, 60_000);
 
   /** Gives user "orders" these rights to topics that begin so. */
@@ -156,6 +191,22 @@ describe.skipIf(!isInstalled(KAFKA_4))("a broker that asks who we are", () => {
     const port = await portTo({ brokers: secure.brokers, sasl: { mechanism: "oauthbearer", token } }).open();
     expect(port.statusOf("publisher")?.status).toBe("up");
     expect(asked).toBeGreaterThan(0);
+  });
+
+  test("is spoken to with TLS, and believed only with a certificate of an authority that is trusted, for its name", async () => {
+    const bench = new Bench([broker.address]);
+    const brokers = `localhost:${TLS_PORT}`;
+    const ca = certificate.cert;
+    const untrusted = await errorOf(portTo({ brokers, tls: true }).open(AbortSignal.timeout(15_000)));
+    expect(untrusted).toMatchObject({ code: "configuration", retryable: false, message: expect.stringContaining("tls.ca") });
+    const another = await errorOf(portTo({ brokers, tls: { ca, serverName: "elsewhere" } }).open(AbortSignal.timeout(15_000)));
+    expect(another).toMatchObject({ code: "configuration", message: expect.stringContaining("tls.serverName") });
+
+    const port = await bench.port({ brokers, tls: { ca } });
+    await port.transport.provision({ events: ["a.thing"], endpoints: [] }, "create");
+    expect(await port.send(message({ event: "a.thing" }, "x"))).toEqual([{ outcome: "sent" }]);
+
+    expect(await errorOf(portTo({ brokers }).open(soon()))).toMatchObject({ code: "unavailable" });
   });
 
   test("a topic that may not be made, looked at or written to is named with the right that is missing", async () => {
