@@ -8,14 +8,18 @@ import { AzureServiceBusError, isNotFound, serviceAnswer, textOf, unavailable } 
 import { LockKeeper } from "./lock-keeper.js";
 import { withoutSession } from "./mapping.js";
 import type { ReceiverEnvironment } from "./receiver-environment.js";
-import { highestSequenceNumber, peekFrom, sequenceNumberOf } from "./sequence-number.js";
+import { measureQueue, type QueueMeasure, sequenceNumberOf } from "./sequence-number.js";
 import { Settler } from "./settler.js";
 import { answered, settledBy } from "./time-limit.js";
 
-/** Letters that one look shows: when there are fewer, their number is known, and no waiting for more is needed. */
+/** Letters that are asked for at one time. */
 const PAGE = 32;
+/** Of a queue of any length. */
+const MAX_LOOKS = 10;
 /** So long it is waited for letters that were seen, and may be held by another visitor. */
 const FETCH_WAIT_MS = 2_000;
+/** When the last of them has come: those before it that have not are held by others. */
+const LAST_WAIT_MS = 200;
 /** Letters that are kept are held until the end of the visit, so that none is met twice; the client keeps no more than 2047 of a link apart. */
 const MAX_HELD_BY_LINK = 1_000;
 const MAX_HELD = 10_000;
@@ -24,11 +28,8 @@ const LONGEST_WAIT_MS = 10_000;
 const MAX_INTERRUPTIONS = 20;
 
 /** What was there at the call. */
-interface Measure {
+interface Measure extends QueueMeasure {
   readonly source: DeadLetterSource;
-  readonly highest: bigint;
-  /** How many, where one look showed all. */
-  readonly count: number | undefined;
 }
 
 /** A link, and the letters that it holds. */
@@ -108,11 +109,8 @@ export class DeadLetterReceiver implements Receiver {
       sources.map(async (source, index): Promise<Measure | undefined> => {
         const receiver = source.open();
         try {
-          const page = await answered(peekFrom(receiver, 0n, PAGE), requestTimeoutMs);
-          const last = page.at(-1);
-          if (!last) return undefined;
-          if (page.length < PAGE) return { source, highest: sequenceNumberOf(last), count: page.length };
-          return { source, highest: (await highestSequenceNumber(receiver)) ?? 0n, count: undefined };
+          const measure = await answered(measureQueue(receiver), MAX_LOOKS * requestTimeoutMs);
+          return measure && { source, ...measure };
         } catch (error) {
           if (index === 0 || !isNotFound(error)) throw error;
           return undefined;
@@ -166,7 +164,7 @@ export class DeadLetterReceiver implements Receiver {
       if (link.held >= MAX_HELD_BY_LINK) link = this.#link(source);
       const room = Math.min(this.#prefetch - this.#inHand.size, count === undefined ? PAGE : count - visited.size);
       const messages = await answered(
-        link.receiver.receiveMessages(room, { maxWaitTimeInMs: FETCH_WAIT_MS }),
+        link.receiver.receiveMessages(room, { maxWaitTimeInMs: visited.has(highest) ? LAST_WAIT_MS : FETCH_WAIT_MS }),
         FETCH_WAIT_MS + 2 * this.#environment.connection.requestTimeoutMs,
       );
       if (messages.length === 0) return;

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { ServiceBusReceiver, ServiceBusSessionReceiver } from "@azure/service-bus";
 import type { DeliverySink, EndpointPlan, Receiver } from "../../src/contracts/transport.js";
 import { backoffWithHalfJitter } from "../../src/util/backoff.js";
@@ -10,7 +11,6 @@ import { SESSIONS } from "./mapping.js";
 import { QueueHome } from "./queue-home.js";
 import { QueueWatch } from "./queue-watch.js";
 import type { ReceiverEnvironment } from "./receiver-environment.js";
-import { peekFrom } from "./sequence-number.js";
 import { Settler } from "./settler.js";
 import { DeliveryCounts } from "./suspicion.js";
 import { answered, settledBy } from "./time-limit.js";
@@ -27,6 +27,8 @@ const SLICE_MS = 60_000;
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 10_000;
 const CLOSE_MS = 10_000;
+/** No message has a session of this name, nor has anybody its lock: asking for it tells whether the queue is there, and has sessions. */
+const PROBED_SESSION = "trolleybus.is-there.";
 
 type Client = ReceiverEnvironment["connection"]["client"];
 
@@ -103,19 +105,23 @@ export class OrderedReceiver implements Receiver {
     return this.#stopping.signal.aborted || this.#environment.connection.isClosing;
   }
 
-  /** What is asked here fails where something is wrong with the queue, and is answered at once; a request for a session may wait. */
+  /** A session by its name is given at once, or refused where something is wrong with the queue; the next that has messages may be waited for. */
   async #find(): Promise<void> {
     const { connection, keeper, logger } = this.#environment;
     for (let attempt = 0; !this.#isOver; attempt++) {
       const { client } = connection;
       try {
-        await answered(peekFrom(this.#peeker(), 0n, 1), connection.requestTimeoutMs);
+        const session = await answered(
+          client.acceptSession(this.#queue, `${PROBED_SESSION}${randomUUID()}`, { ...RECEIVER_OPTIONS }),
+          connection.requestTimeoutMs,
+        );
         connection.heard();
+        void session.close().catch(() => {});
         this.#tell("up");
         return;
       } catch (error) {
         connection.failed(error, client);
-        const mistake = mistakeInQueue(error, this.#queue);
+        const mistake = mistakeInQueue(error, this.#queue) ?? this.#mistakeInSessions(error);
         const isMissing = isNotFound(error) && !(await keeper.repairEndpoint(this.#endpoint.name).catch(() => false));
         if (mistake !== undefined || isMissing) {
           const missing = `The queue "${this.#queue}" is not there in Azure Service Bus. Set topology: "create", or make it as docs/azure-service-bus.md says.`;
@@ -126,6 +132,12 @@ export class OrderedReceiver implements Receiver {
       }
     }
     throw unavailable("The bus was stopped before it had begun to receive.");
+  }
+
+  // What the service says of a queue without sessions, the client keeps to itself.
+  #mistakeInSessions(error: unknown): string | undefined {
+    if (serviceAnswer(error).code !== "SessionCannotBeLocked") return undefined;
+    return `The queue "${this.#queue}" is there in another form: it has no sessions. Whether a queue requires sessions comes from the endpoint's option "order", which cannot be changed: give the endpoint another name.`;
   }
 
   #look(): void {

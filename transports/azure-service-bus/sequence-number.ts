@@ -20,13 +20,34 @@ export function peekFrom(
   return receiver.peekMessages(count, { fromSequenceNumber: clientNumber(from) });
 }
 
+/** What is in a queue now. */
+export interface QueueMeasure {
+  readonly highest: bigint;
+  /** `undefined` when there are more than {@link MAX_COUNTED}. */
+  readonly count: number | undefined;
+}
+
+const PAGE = 250;
+const MAX_COUNTED = 1_000;
+
+/** Counts what is in a queue, up to a bound; a page may be cut short for its size, so only an empty one is the end. @returns `undefined` for an empty queue */
+export async function measureQueue(receiver: Pick<ServiceBusReceiver, "peekMessages">): Promise<QueueMeasure | undefined> {
+  let highest: bigint | undefined;
+  for (let count = 0; count <= MAX_COUNTED; ) {
+    const page = await peekFrom(receiver, highest === undefined ? 0n : highest + 1n, PAGE);
+    const last = page.at(-1);
+    if (!last) return highest === undefined ? undefined : { highest, count };
+    highest = sequenceNumberOf(last);
+    count += page.length;
+  }
+  return { highest: await highestSequenceNumber(receiver, highest ?? 0n), count: undefined };
+}
+
 /**
- * The highest sequence number in a queue, `undefined` when it is empty: in steps that double until there is nothing beyond, and then halve, so that a queue of any length takes few looks.
+ * The highest sequence number in a queue, at least `known`: in steps that double until there is nothing beyond, and then halve, so that a queue of any length takes few looks.
  */
-export async function highestSequenceNumber(receiver: Pick<ServiceBusReceiver, "peekMessages">): Promise<bigint | undefined> {
-  const [first] = await peekFrom(receiver, 0n, 1);
-  if (!first) return undefined;
-  let highest = sequenceNumberOf(first);
+async function highestSequenceNumber(receiver: Pick<ServiceBusReceiver, "peekMessages">, known: bigint): Promise<bigint> {
+  let highest = known;
   let step = 1n;
   let empty: bigint | undefined;
   while (empty === undefined || highest + 1n < empty) {

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { ServiceBusClient } from "@azure/service-bus";
 import { afterAll, onTestFinished } from "vitest";
+import type { EmulatorOptions } from "../../../packages/service-bus-emulator/src/index.js";
 import type {
   Delivery,
   EndpointPlan,
@@ -22,8 +23,8 @@ export class Bench {
     this.broker = broker;
   }
 
-  static async start(): Promise<Bench> {
-    const broker = await startServiceBus();
+  static async start(given: EmulatorOptions = {}): Promise<Bench> {
+    const broker = await startServiceBus(given);
     afterAll(() => broker.stop());
     return new Bench(broker);
   }
@@ -34,16 +35,16 @@ export class Bench {
   }
 
   /** An open transport; closed when the test ends. */
-  async port(options: Partial<AzureServiceBusOptions> = {}): Promise<Port> {
+  async port(options: Partial<AzureServiceBusOptions> = {}, namePrefix = ""): Promise<Port> {
     const port = new Port({ ...this.broker.options, ...options });
     onTestFinished(() => port.close());
-    return port.open();
+    return port.open(namePrefix);
   }
 
   /** As {@link port}, over a proxy that can take its connections away. */
   async mortalPort(options: Partial<AzureServiceBusOptions> = {}): Promise<Port> {
     const proxy = await TcpProxy.listen({ targetPort: this.broker.port, seed: 1 });
-    const port = new Port({ ...this.broker.options, connectionString: this.broker.connectionStringThrough(proxy.port), ...options }, proxy);
+    const port = new Port({ ...this.broker.optionsThrough(proxy.port), ...options }, proxy);
     onTestFinished(() => port.close());
     return port.open();
   }
@@ -65,7 +66,7 @@ export class Bench {
       order: "none",
       ...plan,
     };
-    createQueues(this.broker.namespace, endpoint, lockDurationMs);
+    createQueues(this.broker, endpoint, lockDurationMs);
     return endpoint;
   }
 }

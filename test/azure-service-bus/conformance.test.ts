@@ -1,0 +1,11 @@
+import { afterAll, describe, test } from "vitest";
+import { conformanceVariants, testTransport } from "../../testing/conformance/index.js";
+import { azureServiceBus } from "../../transports/azure-service-bus/index.js";
+import { deleteEntities, startServiceBus } from "../support/service-bus.js";
+
+const broker = await startServiceBus();
+afterAll(() => broker.stop());
+
+for (const variant of conformanceVariants) {
+  testTransport({ test, describe, variant, cleanUp: deleteEntities(broker), createTransport: () => azureServiceBus(broker.options) });
+}

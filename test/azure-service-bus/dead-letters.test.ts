@@ -1,0 +1,123 @@
+import { describe, expect, test } from "vitest";
+import { Bench, eventually, FAILURE, message, textOf } from "./support/bench.js";
+
+const bench = await Bench.start();
+const { namespace } = bench.broker;
+
+describe("a dead letter", () => {
+  test("is in the queue's own dead-letter queue, with reason and description for the portal, and all of the failure", async () => {
+    const port = await bench.port();
+    const endpoint = bench.endpoint();
+    const inbox = await port.receive(endpoint);
+    await port.send(message({ endpoint: endpoint.name }, "given up", { messageId: "id-1", partitionKey: "k" }, { tenant: "t1" }));
+    const [delivery] = await inbox.reach(1);
+    expect(await delivery?.deadLetter({ ...FAILURE, "tb-error-message": "m".repeat(4_000), "tb-error-stack": "s".repeat(4_000) })).toBe(
+      "settled",
+    );
+
+    const [native] = await bench.client().createReceiver(endpoint.name, { subQueueType: "deadLetter" }).peekMessages(1);
+    expect(native).toMatchObject({ deadLetterReason: "failed", messageId: "id-1", subject: "tests.text", contentType: "text/plain" });
+    expect(native?.deadLetterErrorDescription).toMatch(/^Error: m+$/);
+    const [letter] = await port.letters(endpoint);
+    expect(letter && textOf(letter)).toBe("given up");
+    expect(letter?.properties).toMatchObject({ messageId: "id-1", partitionKey: "k", messageType: "tests.text" });
+    expect(letter?.headers).toEqual({
+      tenant: "t1",
+      ...FAILURE,
+      "tb-error-message": "m".repeat(4_000),
+      "tb-error-stack": "s".repeat(4_000),
+    });
+  });
+
+  test("that the broker made itself tells the broker's reason", async () => {
+    const port = await bench.port();
+    const endpoint = bench.endpoint();
+    await port.send(message({ endpoint: endpoint.name }, "too often"));
+    const other = bench.client().createReceiver(endpoint.name, { maxAutoLockRenewalDurationInMs: 0 });
+    for (let i = 0; i < 50; i++) {
+      const [taken] = await other.receiveMessages(1);
+      if (taken) await other.abandonMessage(taken);
+    }
+    const letters = await port.letters(endpoint);
+    expect(letters.map((letter) => [textOf(letter), letter.headers["tb-error-name"]])).toEqual([["too often", "MaxDeliveryCountExceeded"]]);
+  });
+
+  test("is found in the subscription whose filter failed, and in the transfer dead letters where nothing could be forwarded", async () => {
+    const port = await bench.port();
+    const [broken, lost] = [bench.name("tests.broken"), bench.name("tests.lost")];
+    const endpoint = bench.endpoint({ subscribed: [broken, lost] });
+    for (const topic of [broken, lost]) namespace.createTopic(topic);
+    namespace.createSubscription(broken, endpoint.name, { forwardTo: endpoint.name, deadLetteringOnFilterEvaluationExceptions: true }, [
+      { name: "broken", filter: { kind: "sql", expression: "tenant > 1" }, action: undefined },
+    ]);
+    namespace.createQueue(`${endpoint.name}.gone`);
+    namespace.createSubscription(lost, endpoint.name, { forwardTo: `${endpoint.name}.gone` });
+    namespace.delete(`${endpoint.name}.gone`);
+    await port.send(message({ event: broken }, "filter", {}, { tenant: "5" }));
+    await port.send(message({ event: lost }, "nowhere"));
+    const inbox = await port.receive(endpoint);
+    let letters: readonly string[] = [];
+    await eventually(
+      () => `both letters, have ${letters}`,
+      async () => {
+        letters = (await port.letters(endpoint)).map((letter) => `${textOf(letter)} in ${letter.source}`);
+        return letters.length === 2;
+      },
+    );
+    expect([...letters].sort()).toEqual(
+      [
+        `filter in ${broken}/Subscriptions/${endpoint.name}/$DeadLetterQueue`,
+        `nowhere in ${lost}/Subscriptions/${endpoint.name}/$Transfer/$DeadLetterQueue`,
+      ].sort(),
+    );
+    expect(inbox.deliveries).toHaveLength(0);
+  });
+});
+
+describe("a visit", () => {
+  test("meets each letter once, and what was kept is there for the next one at once", async () => {
+    const port = await bench.port();
+    const endpoint = bench.endpoint();
+    const inbox = await port.receive(endpoint, 100);
+    inbox.onDelivery = (delivery) => void delivery.deadLetter(FAILURE);
+    const texts = Array.from({ length: 100 }, (_, n) => `n${n}`);
+    await port.send(...texts.map((text) => message({ endpoint: endpoint.name }, text)));
+    await eventually("100 letters", async () => (await port.letters(endpoint)).length === 100);
+    for (let visit = 0; visit < 2; visit++) expect((await port.letters(endpoint)).map(textOf).sort()).toEqual([...texts].sort());
+  });
+
+  test("does not meet what was dead-lettered after it began", async () => {
+    const port = await bench.port();
+    const endpoint = bench.endpoint();
+    const inbox = await port.receive(endpoint);
+    inbox.onDelivery = (delivery) => void delivery.deadLetter(FAILURE);
+    await port.send(message({ endpoint: endpoint.name }, "first"), message({ endpoint: endpoint.name }, "second"));
+    await eventually("two letters", async () => (await port.letters(endpoint)).length === 2);
+
+    const visit = await port.receive(endpoint, 1, "dead-letter");
+    await visit.reach(1);
+    await port.send(message({ endpoint: endpoint.name }, "late"));
+    await inbox.reach(3);
+    visit.onDelivery = (letter) => void letter.complete();
+    visit.deliveries[0]?.complete();
+    await eventually("the end", () => visit.isExhausted);
+    await visit.close();
+    expect(visit.texts.sort()).toEqual(["first", "second"]);
+    expect((await port.letters(endpoint)).map(textOf)).toEqual(["late"]);
+  });
+
+  test("keeps the locks of what it has not decided about", async () => {
+    const port = await bench.port();
+    const endpoint = bench.endpoint({}, 3_000);
+    const inbox = await port.receive(endpoint);
+    inbox.onDelivery = (delivery) => void delivery.deadLetter(FAILURE);
+    await port.send(message({ endpoint: endpoint.name }, "slow"));
+    await eventually("the letter", async () => (await port.letters(endpoint)).length === 1);
+    const visit = await port.receive(endpoint, 1, "dead-letter");
+    const [letter] = await visit.reach(1);
+    await new Promise((resolve) => setTimeout(resolve, 6_000));
+    expect([letter?.isLost, letter?.complete()]).toEqual([false, "settled"]);
+    await visit.close();
+    expect(await port.letters(endpoint)).toEqual([]);
+  });
+});

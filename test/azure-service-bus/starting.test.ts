@@ -1,0 +1,105 @@
+import { describe, expect, test } from "vitest";
+import { DEVELOPMENT_KEY } from "../../packages/service-bus-emulator/src/index.js";
+import { Bench, message, Port } from "./support/bench.js";
+
+const bench = await Bench.start();
+const { options, port: brokerPort } = bench.broker;
+
+async function failureOf(work: Promise<unknown>): Promise<Error & { code?: string; retryable?: boolean }> {
+  try {
+    await work;
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error("it should have failed");
+}
+
+describe("open", () => {
+  test("fails with a wrong key, and says what is wrong without the key", async () => {
+    const connectionString = options.connectionString.replace(DEVELOPMENT_KEY.key, "c29tZXRoaW5nIGVsc2U=");
+    const error = await failureOf(new Port({ ...options, connectionString }).open());
+    expect(error).toMatchObject({ code: "configuration", retryable: false });
+    expect(error.message).toMatch(/shared access policy/);
+    expect(error.message).not.toMatch(/c29tZXRoaW5n/);
+  });
+
+  test("fails with a policy that is not known", async () => {
+    const connectionString = options.connectionString.replace(DEVELOPMENT_KEY.keyName, "Nobody");
+    expect(await failureOf(new Port({ ...options, connectionString }).open())).toMatchObject({ code: "configuration", retryable: false });
+  });
+
+  test("fails for a namespace that does not exist", async () => {
+    const connectionString = "Endpoint=sb://there-is-no-such-namespace.invalid/;SharedAccessKeyName=Root;SharedAccessKey=a2V5";
+    const error = await failureOf(new Port({ connectionString }).open());
+    expect(error).toMatchObject({ code: "configuration", retryable: false });
+    expect(error.message).toMatch(/there-is-no-such-namespace\.invalid.*no such namespace/);
+  });
+
+  test("tries for ever what may pass, and ends when the bus is stopped", async () => {
+    const connectionString = options.connectionString.replace(String(brokerPort), "1");
+    const port = new Port({ ...options, connectionString });
+    const error = await failureOf(port.open("", AbortSignal.timeout(1_500)));
+    expect(error).toMatchObject({ code: "unavailable", retryable: true });
+    expect(port.log.filter((line) => /tried again/.test(line)).length).toBeGreaterThan(1);
+  });
+
+  test("is for one bus", async () => {
+    const port = await bench.port();
+    expect(await failureOf(port.open())).toMatchObject({ code: "configuration", retryable: false });
+  });
+});
+
+describe("receive", () => {
+  const plan = (name: string, order: "key" | "none") => ({ name, subscribed: [], unsubscribed: [], retryDelaysMs: [], order });
+
+  test.each(["none", "key"] as const)("fails at once, with order %s, when the queue is not there", async (order) => {
+    const port = await bench.port();
+    const error = await failureOf(port.receive(plan(bench.name("missing"), order)));
+    expect(error).toMatchObject({ code: "topology", retryable: false });
+    expect(error.message).toMatch(/not there.*topology: "create"/);
+  });
+
+  test("fails without order on a queue that requires sessions, and says to take another name", async () => {
+    const { name } = bench.endpoint({ order: "key" });
+    const error = await failureOf((await bench.port()).receive(plan(name, "none")));
+    expect(error).toMatchObject({ code: "topology", retryable: false });
+    expect(error.message).toMatch(/session.*another name/i);
+  });
+
+  test("fails with order on a queue without sessions, and says to take another name", async () => {
+    const { name } = bench.endpoint({ order: "none" });
+    const error = await failureOf((await bench.port()).receive(plan(name, "key")));
+    expect(error).toMatchObject({ code: "topology", retryable: false });
+    expect(error.message).toMatch(/session.*another name/i);
+  });
+});
+
+describe("send", () => {
+  test("refuses a command to a queue that is not there as unroutable, for good", async () => {
+    const [result] = await (await bench.port()).send(message({ endpoint: bench.name("missing") }, "x"));
+    expect(result).toMatchObject({ outcome: "refused", error: { code: "unroutable", retryable: false } });
+  });
+
+  test("refuses what is larger than the link takes before it leaves, and sends its neighbours", async () => {
+    const port = await bench.port();
+    const endpoint = bench.endpoint();
+    const large = { ...message({ endpoint: endpoint.name }, ""), body: Buffer.alloc(300_000, 1) };
+    const results = await port.send(message({ endpoint: endpoint.name }, "a"), large, message({ endpoint: endpoint.name }, "b"));
+    expect(results.map(({ outcome }) => outcome)).toEqual(["sent", "refused", "sent"]);
+    expect(results[1]).toMatchObject({ error: { code: "too-large", retryable: false } });
+    expect(results[1]?.outcome === "refused" && results[1].error.message).toMatch(/MessageSizeExceeded/);
+    expect(port.transport.capabilities.maxMessageBytes).toBeLessThan(262_144);
+  });
+
+  test("keeps the order of a key over batches that do not fit one transfer", async () => {
+    const port = await bench.port();
+    const endpoint = bench.endpoint();
+    const texts = Array.from({ length: 40 }, (_, n) => `${n} ${"x".repeat(30_000)}`);
+    const results = await port.send(...texts.map((text) => message({ endpoint: endpoint.name }, text, { partitionKey: "k" })));
+    expect(new Set(results.map(({ outcome }) => outcome))).toEqual(new Set(["sent"]));
+    const inbox = await port.receive(endpoint, 100);
+    await inbox.reach(40);
+    expect(inbox.texts.map((text) => Number(text.split(" ")[0]))).toEqual(texts.map((_, n) => n));
+    for (const delivery of inbox.deliveries) delivery.complete();
+  });
+});

@@ -1,0 +1,221 @@
+import { ServiceBusAdministrationClient } from "@azure/service-bus";
+import { describe, expect, test } from "vitest";
+import { DEVELOPMENT_KEY } from "../../packages/service-bus-emulator/src/index.js";
+import type { EndpointPlan, TopologyPlan } from "../../src/contracts/transport.js";
+import { administrationOf } from "../../transports/azure-service-bus/administration.js";
+import { resolveOptions } from "../../transports/azure-service-bus/options.js";
+import { Bench, message, type Port, textOf } from "./support/bench.js";
+
+const LIMITED = { keyName: "Services", key: "c2VuZCBhbmQgbGlzdGVu", rights: ["Send", "Listen"] } as const;
+const bench = await Bench.start({ keys: [DEVELOPMENT_KEY, LIMITED] });
+const { options, namespace } = bench.broker;
+const asService = {
+  connectionString: options.connectionString.replace(DEVELOPMENT_KEY.keyName, LIMITED.keyName).replace(DEVELOPMENT_KEY.key, LIMITED.key),
+};
+const admin = administrationOf({ ServiceBusAdministrationClient } as never, resolveOptions(options));
+
+function plan(more: Partial<EndpointPlan> = {}): EndpointPlan {
+  return { name: bench.name("orders"), subscribed: [], unsubscribed: [], retryDelaysMs: [1_000], order: "none", ...more };
+}
+
+async function refusal(port: Port, topology: TopologyPlan, mode: "create" | "verify" = "create"): Promise<string> {
+  const error = await port.transport.provision(topology, mode).then(
+    () => undefined,
+    (failure: unknown) => failure,
+  );
+  expect(error).toMatchObject({ code: "topology", retryable: false });
+  return (error as Error).message;
+}
+
+describe("create", () => {
+  test("makes queues and subscriptions that keep what they get, and lose nothing that expires or fits no filter", async () => {
+    const port = await bench.port();
+    const type = bench.name("shop.Placed");
+    const endpoint = plan({ subscribed: [type] });
+    await port.transport.provision({ events: [type], endpoints: [endpoint] }, "create");
+
+    expect(await admin.getQueue(endpoint.name)).toMatchObject({
+      requiresSession: false,
+      requiresDuplicateDetection: false,
+      deadLetteringOnMessageExpiration: true,
+      lockDuration: "PT10S",
+      maxDeliveryCount: 50,
+      defaultMessageTimeToLive: "P10675199DT2H48M5.4775807S",
+      autoDeleteOnIdle: "P10675199DT2H48M5.4775807S",
+    });
+    expect(await admin.getQueue(`${endpoint.name}.suspect`)).toMatchObject({ maxDeliveryCount: 2_147_483_647 });
+    const subscription = await admin.getSubscription(type, endpoint.name);
+    expect(subscription.forwardTo).toMatch(new RegExp(`/${endpoint.name}$`));
+    expect(subscription).toMatchObject({
+      deadLetteringOnMessageExpiration: true,
+      deadLetteringOnFilterEvaluationExceptions: true,
+      defaultMessageTimeToLive: "P10675199DT2H48M5.4775807S",
+      autoDeleteOnIdle: "P10675199DT2H48M5.4775807S",
+    });
+  });
+
+  test("makes a queue with sessions for order by key, and no queue for its suspects, which stay in their place", async () => {
+    const port = await bench.port();
+    const endpoint = plan({ order: "key" });
+    await port.transport.provision({ events: [], endpoints: [endpoint] }, "create");
+    expect(await admin.getQueue(endpoint.name)).toMatchObject({ requiresSession: true });
+    expect(await admin.queueExists(`${endpoint.name}.suspect`)).toBe(false);
+  });
+
+  test("ends well when many instances do it at one time, and when all is there", async () => {
+    const type = bench.name("shop.Placed");
+    const topology = { events: [type], endpoints: [plan({ subscribed: [type] })] };
+    const ports = await Promise.all(Array.from({ length: 6 }, () => bench.port()));
+    await Promise.all(ports.map((port) => port.transport.provision(topology, "create")));
+    await ports[0]?.transport.provision(topology, "create");
+  });
+
+  test("puts the prefix before queues and topics, not before subscriptions", async () => {
+    const port = await bench.port({}, "eu.");
+    const type = bench.name("shop.Placed");
+    const endpoint = plan({ subscribed: [type] });
+    await port.transport.provision({ events: [], endpoints: [endpoint] }, "create");
+    expect(await admin.queueExists(`eu.${endpoint.name}`)).toBe(true);
+    expect((await admin.getSubscription(`eu.${type}`, endpoint.name)).forwardTo).toMatch(new RegExp(`/eu\\.${endpoint.name}$`));
+  });
+
+  test("changes nothing that exists, and tells every difference at once, of all entities", async () => {
+    const port = await bench.port();
+    const type = bench.name("shop.Placed");
+    const endpoint = plan({ subscribed: [type], order: "key" });
+    namespace.createQueue(endpoint.name, {
+      lockDuration: 5_000,
+      requiresDuplicateDetection: true,
+      maxDeliveryCount: 10,
+      deadLetteringOnMessageExpiration: false,
+      autoDeleteOnIdle: 600_000,
+    });
+    namespace.createTopic(type, { requiresDuplicateDetection: true });
+    namespace.createSubscription(type, endpoint.name, { deadLetteringOnFilterEvaluationExceptions: false });
+    const text = await refusal(port, { events: [], endpoints: [endpoint] });
+    for (const part of [
+      /requiresSession is false and should be true.*another name/,
+      /requiresDuplicateDetection is true and should be false/,
+      /lockDuration is PT5S and should be at least PT10S/,
+      /maxDeliveryCount is 10 and should be 50/,
+      /deadLetteringOnMessageExpiration is false/,
+      /autoDeleteOnIdle is PT10M/,
+      /topic .*requiresDuplicateDetection/,
+      /forwardTo is not set and should be/,
+      /deadLetteringOnFilterEvaluationExceptions is false/,
+    ])
+      expect(text).toMatch(part);
+    expect((await admin.getQueue(endpoint.name)).lockDuration).toBe("PT5S");
+  });
+
+  test("takes what differs in nothing that matters: longer locks, a filter, another time to live", async () => {
+    const port = await bench.port();
+    const type = bench.name("shop.Placed");
+    const endpoint = plan({ subscribed: [type] });
+    namespace.createQueue(endpoint.name, {
+      lockDuration: 60_000,
+      maxDeliveryCount: 100,
+      deadLetteringOnMessageExpiration: true,
+      defaultMessageTimeToLive: 86_400_000,
+    });
+    await port.transport.provision({ events: [], endpoints: [endpoint] }, "create");
+  });
+
+  test("without the right to manage names the right, and what can be done without it", async () => {
+    const text = await refusal(await bench.port(asService), { events: [], endpoints: [plan()] });
+    expect(text).toMatch(/right "Manage".*topology: "verify" or "none"/);
+  });
+});
+
+describe("unsubscribe", () => {
+  test("deletes the subscription", async () => {
+    const port = await bench.port();
+    const type = bench.name("shop.Placed");
+    const endpoint = plan({ subscribed: [type] });
+    await port.transport.provision({ events: [], endpoints: [endpoint] }, "create");
+    await port.transport.provision({ events: [], endpoints: [{ ...endpoint, subscribed: [], unsubscribed: [type] }] }, "create");
+    expect(await admin.subscriptionExists(type, endpoint.name)).toBe(false);
+    await port.transport.provision({ events: [], endpoints: [{ ...endpoint, subscribed: [], unsubscribed: [type] }] }, "create");
+  });
+
+  test("keeps a subscription that has dead letters, which would go with it, and lets nothing more in", async () => {
+    const port = await bench.port();
+    const type = bench.name("shop.Placed");
+    const endpoint = plan();
+    await port.transport.provision({ events: [type], endpoints: [endpoint] }, "create");
+    namespace.createQueue(`${endpoint.name}.gone`);
+    namespace.createSubscription(type, endpoint.name, { forwardTo: `${endpoint.name}.gone` });
+    namespace.delete(`${endpoint.name}.gone`);
+    await port.send(message({ event: type }, "kept"));
+
+    await port.transport.provision({ events: [], endpoints: [{ ...endpoint, unsubscribed: [type] }] }, "create");
+    await port.send(message({ event: type }, "not wanted"));
+    expect(port.log.some((line) => /has dead letters.*kept/.test(line))).toBe(true);
+    await port.transport.provision({ events: [], endpoints: [] }, "create");
+    const letters = await (await bench.port()).letters(endpoint);
+    expect(letters.map(textOf)).toEqual(["kept"]);
+  });
+});
+
+describe("verify", () => {
+  test("tells everything that is missing, and makes nothing", async () => {
+    const port = await bench.port();
+    const type = bench.name("shop.Placed");
+    const endpoint = plan({ subscribed: [type] });
+    const text = await refusal(port, { events: [], endpoints: [endpoint] }, "verify");
+    for (const what of [
+      `queue "${endpoint.name}"`,
+      `queue "${endpoint.name}.suspect"`,
+      `topic "${type}"`,
+      `subscription "${endpoint.name}"`,
+    ])
+      expect(text).toContain(`${what}`);
+    expect(await admin.queueExists(endpoint.name)).toBe(false);
+  });
+
+  test("needs Send and Listen alone: what is missing is told, and what is there passes", async () => {
+    const type = bench.name("shop.Placed");
+    const endpoint = plan({ subscribed: [type] });
+    const service = await bench.port(asService);
+    const text = await refusal(service, { events: [type], endpoints: [endpoint] }, "verify");
+    for (const what of ["queue", "topic", "subscription"])
+      expect(text).toMatch(new RegExp(`The ${what} ".*" is not there|The ${what} .* is not there`));
+    await (await bench.port()).transport.provision({ events: [type], endpoints: [endpoint] }, "create");
+    await service.transport.provision({ events: [type], endpoints: [endpoint] }, "verify");
+
+    const inbox = await service.receive(endpoint);
+    expect(await service.send(message({ event: type }, "event"), message({ endpoint: endpoint.name }, "command"))).toEqual([
+      { outcome: "sent" },
+      { outcome: "sent" },
+    ]);
+    for (const delivery of await inbox.reach(2)) await delivery.deadLetter({ "tb-reason": "failed" });
+    expect((await service.letters(endpoint)).map(textOf).sort()).toEqual(["command", "event"]);
+  });
+});
+
+describe("an entity that is deleted while the bus runs is made again:", () => {
+  test("the queue that is received from", async () => {
+    const port = await bench.port();
+    const endpoint = plan();
+    await port.transport.provision({ events: [], endpoints: [endpoint] }, "create");
+    const inbox = await port.receive(endpoint);
+    namespace.delete(endpoint.name);
+    await expect.poll(() => admin.queueExists(endpoint.name), { timeout: 15_000 }).toBe(true);
+    await expect.poll(() => port.send(message({ endpoint: endpoint.name }, "x")), { timeout: 15_000 }).toEqual([{ outcome: "sent" }]);
+    for (const delivery of await inbox.reach(1)) delivery.complete();
+  });
+
+  test("the topic that is published to, with its subscriptions", async () => {
+    const port = await bench.port();
+    const type = bench.name("shop.Placed");
+    const endpoint = plan({ subscribed: [type] });
+    await port.transport.provision({ events: [type], endpoints: [endpoint] }, "create");
+    const inbox = await port.receive(endpoint);
+    await port.send(message({ event: type }, "before"));
+    namespace.delete(type);
+    await expect.poll(() => port.send(message({ event: type }, "after")), { timeout: 15_000 }).toEqual([{ outcome: "sent" }]);
+    await inbox.reach(2);
+    expect(inbox.texts).toEqual(["before", "after"]);
+    for (const delivery of inbox.deliveries) delivery.complete();
+  });
+});
