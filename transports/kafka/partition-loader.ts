@@ -59,7 +59,7 @@ export class PartitionLoader {
   /** Which of these topics have a committed offset in some partition. */
   async begun(topics: readonly string[]): Promise<ReadonlySet<string>> {
     const committed = await this.#connection.admin((admin) => admin.committed(this.#group, topics));
-    return new Set(committed.filter(({ offset }) => offset >= 0).map(({ topic }) => topic));
+    return new Set(committed.filter(isCommitted).map(({ topic }) => topic));
   }
 
   async #try(
@@ -72,7 +72,7 @@ export class PartitionLoader {
     for (const topic of topics) {
       const ofTopic = committed.filter((offset) => offset.topic === topic);
       const mine = partitions.filter((partition) => partition.topic === topic);
-      if (ofTopic.some(({ offset }) => offset >= 0)) await this.#goOn(topic, mine, ofTopic, isWanted, hasWaited);
+      if (ofTopic.some(isCommitted)) await this.#goOn(topic, mine, ofTopic, isWanted, hasWaited);
       else if (this.#owner.startOf(topic) === "beginning") await this.#goOn(topic, mine, [], isWanted);
       else if (mine.some(({ partition }) => partition === 0)) await this.#begin(topic, mine, isWanted);
     }
@@ -108,4 +108,9 @@ export class PartitionLoader {
     await member.commit(first);
     await this.#goOn(topic, mine, first, isWanted, true);
   }
+}
+
+/** Also where it is -2, "the earliest": kafkajs commits that when what was committed is not in the log any more. */
+function isCommitted({ offset }: CommittedOffset): boolean {
+  return offset !== -1;
 }
