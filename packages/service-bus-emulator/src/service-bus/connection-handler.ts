@@ -4,6 +4,7 @@ import { type IncomingDelivery, IncomingLink } from "../amqp/incoming-link.js";
 import type { OutgoingLink } from "../amqp/outgoing-link.js";
 import { filterOf, isCoordinator } from "../amqp/termini.js";
 import { mapGet, textOf } from "../amqp/values.js";
+import { createSharedAccessSignature } from "../authorization/shared-access-signature.js";
 import { type Authorizer, BrokerError, type Namespace } from "../broker/contracts.js";
 import { Claims } from "./claims.js";
 import { toAmqpError } from "./errors.js";
@@ -14,6 +15,8 @@ import { failure, ok, type Request, type Response, readRequest, writeResponse } 
 import { openSendLink } from "./send-link.js";
 
 const CBS = "$cbs";
+/** What a key given by SASL PLAIN allows holds for the connection: ten years are longer than any. */
+const PLAIN_SECONDS = 315_360_000;
 const MANAGEMENT = /\/?\$management$/i;
 /** Bytes of one request: a batch of messages to schedule is the largest there is. */
 const MAX_REQUEST_SIZE = 1_048_576;
@@ -31,9 +34,19 @@ export class ServiceBusConnection implements ConnectionHandler {
     this.#authorizer = authorizer;
   }
 
-  /** Who may do what is decided by the tokens put at $cbs, as the SDKs do it. */
-  authenticate(mechanism: string, _response: Buffer | undefined): boolean {
-    return mechanism === "ANONYMOUS" || mechanism === "MSSBCBS";
+  /** The SDKs come in without credentials and put tokens at $cbs; other AMQP clients give a key as user name and password (SASL PLAIN). */
+  authenticate(mechanism: string, response: Buffer | undefined): boolean {
+    if (mechanism !== "PLAIN") return true;
+    const [, keyName, key] = response?.toString().split("\0") ?? [];
+    if (!keyName || !key) return false;
+    try {
+      this.#claims.add(
+        this.#authorizer.authorize(createSharedAccessSignature("sb://localhost/", keyName, key, PLAIN_SECONDS), "sb://localhost/"),
+      );
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   onAttach(link: IncomingLink | OutgoingLink): void {

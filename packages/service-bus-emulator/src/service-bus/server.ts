@@ -11,7 +11,7 @@ export type ProtocolLimits = Partial<Pick<ConnectionOptions, "maxFrameSize" | "i
 const DEFAULTS = { maxFrameSize: 65_536, idleTimeOut: 240_000, handshakeTimeOut: 30_000 } as const;
 
 /** MSSBCBS is the service's own name for "no credentials here, tokens follow at $cbs". */
-const SASL_MECHANISMS = ["MSSBCBS", "ANONYMOUS"];
+const SASL_MECHANISMS = ["MSSBCBS", "PLAIN", "ANONYMOUS"];
 
 /** Listens for clients of Service Bus. */
 export const startProtocol: StartProtocol = (options) => startProtocolWith(options, {});
