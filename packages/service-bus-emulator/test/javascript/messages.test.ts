@@ -91,7 +91,8 @@ describe("sending", () => {
     });
     await sender.sendMessages({ body: "small" });
     const messages = await client.createReceiver("q").receiveMessages(2, { maxWaitTimeInMs: 2_000 });
-    expect(messages.map((message) => message.body)).toEqual([large, "small"]);
+    expect(large.equals(messages[0]?.body as Buffer)).toBe(true);
+    expect(messages[1]?.body).toBe("small");
   });
 
   test("a queue that does not exist is told by its code", async () => {

@@ -128,11 +128,11 @@ test("abandon and dead-letter change application properties and leave the other 
   await send(client, "q", Buffer.concat([properties, section(0x74, stringMap({ kept: double(3) })), body, footer]));
   await client.attachReceiver(1, "q", PEEK_LOCK);
   client.flow({ handle: 1, deliveryCount: 0, linkCredit: 2 });
-  await client.next("transfer");
+  const first = (await client.next("transfer")).performative.deliveryId ?? -1;
   client.send(0, {
     kind: "disposition",
     role: true,
-    first: 0,
+    first,
     settled: false,
     state: outcome(0x27n, [null, false, symbolMap({ added: long(1n) })]),
   });
