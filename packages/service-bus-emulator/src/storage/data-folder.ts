@@ -70,6 +70,11 @@ export class DataFolder {
     this.#state.clear();
   }
 
+  /** Settles when no snapshot is being written. */
+  async idle(): Promise<void> {
+    await this.#compaction;
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     await this.#compaction;
