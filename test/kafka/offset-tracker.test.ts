@@ -55,6 +55,17 @@ describe("an offset tracker", () => {
     expect(tracker.take(beyond + 2)).toBe(true);
   });
 
+  test("never passes an open record for a gap behind it that is wider than what it can remember", () => {
+    const tracker = new OffsetTracker(100);
+    tracker.take(100);
+    tracker.skipTo(100 + 5 * MAX_SPREAD);
+    expect(tracker.low).toBe(100);
+    expect(tracker.isDone(100)).toBe(false);
+    tracker.settle(100);
+    tracker.skipTo(100 + 5 * MAX_SPREAD);
+    expect(tracker.low).toBe(100 + 5 * MAX_SPREAD);
+  });
+
   test("takes no record so far ahead of the slowest that its being done could not be remembered", () => {
     const tracker = new OffsetTracker(FAR);
     for (let i = 0; i < MAX_SPREAD; i++) {

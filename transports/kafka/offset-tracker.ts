@@ -65,9 +65,10 @@ export class OffsetTracker {
     return false;
   }
 
-  /** Nothing is at the offsets from the position up to this one. */
+  /** Nothing is at the offsets from the position up to this one; passed when what is open before them allows it. */
   skipTo(offset: number): void {
-    if (offset <= this.#position) return;
+    // More than can be remembered beside an open record: it is passed with the first call after that is done.
+    if (offset <= this.#position || !this.canTake(offset - 1)) return;
     if (this.#low === this.#position && this.#highestDone < this.#low) {
       this.#low = offset;
       this.#highestDone = offset - 1;
