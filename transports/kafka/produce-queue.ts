@@ -33,7 +33,7 @@ interface Candidate {
 /** Requests in flight to one broker: enough to keep it busy while kafkajs encodes the next. */
 const MAX_IN_FLIGHT = 5;
 /** A request with so many records is worth its cost; lanes with fewer share one. */
-const ENOUGH_RECORDS = 64;
+const ENOUGH_RECORDS = 128;
 
 /**
  * Makes requests of what waits: once per turn of the event loop, per leader, several in flight at a time; each partition's records with keys one
