@@ -13,9 +13,9 @@ type MakeCodec = () => Codec;
 
 /** Where, before the compressed bytes, the fields of a record batch stand, and how far back the batch begins (`recordBatch/v0` of kafkajs). */
 const COUNT_BEFORE = 4;
-const LAST_DELTA_BEFORE = 38;
-const ATTRIBUTES_BEFORE = 40;
-const MAGIC_BEFORE = 45;
+const LAST_DELTA_BEFORE = 34;
+const ATTRIBUTES_BEFORE = 36;
+const MAGIC_BEFORE = 41;
 const MAGIC = 2;
 const CODEC_MASK = 7;
 const MAX_RECORDS = 10_000_000;
