@@ -1,8 +1,9 @@
+import { azureServiceBus } from "./azure-service-bus.js";
 import { kafka } from "./kafka.js";
 import { rabbitmq } from "./rabbitmq.js";
 import type { FaultTransport } from "./transport.js";
 
-const all: readonly FaultTransport[] = [rabbitmq, kafka];
+const all: readonly FaultTransport[] = [rabbitmq, kafka, azureServiceBus];
 
 /** @throws Error for a name that is not known. */
 export function transportNamed(name: string): FaultTransport {

@@ -192,7 +192,7 @@ export function groupFaults(server: KafkaUnderFault): readonly FaultKind[] {
       group: "service",
       weight: 1,
       async inject({ random, supervisor, wait }) {
-        const rounds = random.integer(4, 10);
+        const rounds = random.integer(3, 6);
         const gone: string[] = [];
         const watch = new StandstillWatch(server.admin, WORK, [Task.messageType]);
         for (let round = 0; round < rounds; round++) {
