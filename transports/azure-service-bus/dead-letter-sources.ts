@@ -51,13 +51,23 @@ async function subscribedTypes({ keeper, names, logger }: ReceiverEnvironment, e
   try {
     for await (const { name } of client.listTopics()) {
       const type = names.typeOf(name);
-      if (type !== undefined && (await client.subscriptionExists(name, names.subscription(endpoint)))) found.push(type);
+      if (type !== undefined && (await isThere(client.getSubscription(name, names.subscription(endpoint))))) found.push(type);
     }
   } catch (error) {
     const why = refusalOf(error) === "forbidden" ? "the right to manage is missing" : textOf(error);
     logger.info(`Of "${endpoint}" only the dead letters of its queues are read: which subscriptions it has cannot be seen (${why}).`);
   }
   return found;
+}
+
+async function isThere(subscription: Promise<unknown>): Promise<boolean> {
+  try {
+    await subscription;
+    return true;
+  } catch (error) {
+    if (refusalOf(error) !== "missing") throw error;
+    return false;
+  }
 }
 
 function pathOf(subQueue: SubQueue): string {

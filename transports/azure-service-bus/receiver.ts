@@ -58,10 +58,8 @@ export class EndpointReceiver implements Receiver {
 
   /** @throws AzureServiceBusError "topology" when the queue is not there, or may not be received from */
   async start(): Promise<void> {
-    const areSuspectsWaiting = await this.#suspects.areWaiting();
-    if (areSuspectsWaiting) await this.#link.pause();
     await this.#link.start();
-    this.#suspects.start(areSuspectsWaiting);
+    this.#suspects.start();
     this.#watch.start();
   }
 

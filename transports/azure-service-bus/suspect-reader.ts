@@ -4,6 +4,7 @@ import { backoffWithHalfJitter } from "../../src/util/backoff.js";
 import { delay } from "../../src/util/delay.js";
 import { type ConsumerLink, RECEIVER_OPTIONS } from "./consumer-link.js";
 import type { CopyStore } from "./copy-store.js";
+import type { ServiceBusDelivery } from "./delivery.js";
 import { isNotFound, textOf, unavailable } from "./errors.js";
 import { HeldDeliveries } from "./held-deliveries.js";
 import { LockKeeper } from "./lock-keeper.js";
@@ -20,15 +21,16 @@ import { answered, settledBy } from "./time-limit.js";
 const LOOK_EVERY_MS = 30_000;
 /** So long suspects are run one after the other before the endpoint's own queue has its turn again, and the other way round. */
 const SLICE_MS = 15_000;
-/** A suspect that a dead process held is in the queue, and locked: it is waited for no longer than this. */
+/** A suspect that a dead process held is in the queue, and locked: it is waited for no longer than this, and asked for again. */
 const FETCH_WAIT_MS = 1_000;
+const LOCKED_WAIT_MS = 3_000;
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 30_000;
 
 /**
  * Reads an endpoint's suspects, one at a time, and only while nothing else of the endpoint is held here, nor a suspect of another: whatever is
- * held when the process dies is counted against. So the queue is looked at without taking anything; when it has something, the endpoint's own link pauses,
- * what it holds ends, and then one suspect after the other is fetched and run.
+ * held when the process dies is counted against. So the queue is looked at without taking anything; when there is one to be had, the endpoint's own link
+ * pauses, what it holds ends, and then one suspect after the other is run.
  */
 export class SuspectReader {
   readonly #environment: ReceiverEnvironment;
@@ -67,21 +69,8 @@ export class SuspectReader {
     this.#held = new HeldDeliveries(home, this.#counts, locks);
   }
 
-  /**
-   * Whether suspects wait: then the endpoint's link should be paused, and {@link start} resumes it. A process that is restarted
-   * after a crash so meets them before it holds anything else.
-   */
-  async areWaiting(): Promise<boolean> {
-    try {
-      return await this.#look();
-    } catch (error) {
-      this.#environment.logger.debug(`The queue "${this.#queue}" cannot be looked at: ${textOf(error)}`);
-      return false;
-    }
-  }
-
-  start(isMainPaused: boolean): void {
-    this.#run = this.#supervise(isMainPaused);
+  start(): void {
+    this.#run = this.#supervise();
   }
 
   /** Looks at the queue now. */
@@ -107,60 +96,63 @@ export class SuspectReader {
   }
 
   /** Never rejects. */
-  async #supervise(isMainPaused: boolean): Promise<void> {
-    let isPaused = isMainPaused;
+  async #supervise(): Promise<void> {
     while (!this.#isOver) {
       let pauseMs = LOOK_EVERY_MS / 2 + (Math.random() * LOOK_EVERY_MS) / 2;
       try {
-        if (isPaused || (await this.#look())) {
-          isPaused = true;
-          await this.#runSuspects();
-          pauseMs = SLICE_MS;
-        }
+        if (await this.#look()) pauseMs = (await this.#runSuspects()) ? SLICE_MS : LOCKED_WAIT_MS;
       } catch (error) {
         if (this.#isOver) return;
         pauseMs = backoffWithHalfJitter(this.#interruptions++, FIRST_WAIT_MS, LONGEST_WAIT_MS);
         this.#environment.logger.debug(`Reading "${this.#queue}" was interrupted: ${textOf(error)}`);
         await this.#mend(error);
       }
-      if (this.#isOver) return;
-      if (isPaused) this.#main.resume();
-      isPaused = false;
-      await this.#wait(pauseMs);
+      if (!this.#isOver) await this.#wait(pauseMs);
     }
   }
 
-  async #runSuspects(): Promise<void> {
-    await this.#main.pause();
-    await this.#mainHeld().whenEmpty();
-    if (!(await suspectTurn.take(SLICE_MS, this.#stopping.signal))) return;
+  /** @returns whether there was one that nobody holds */
+  async #runSuspects(): Promise<boolean> {
+    if (!(await suspectTurn.take(SLICE_MS, this.#stopping.signal))) return true;
     try {
-      await this.#runSlice();
+      const first = await this.#fetch();
+      if (!first) return false;
+      await this.#main.pause();
+      await this.#mainHeld().whenEmpty();
+      await this.#runSlice(first);
+      return true;
     } finally {
       suspectTurn.give();
+      if (!this.#isOver) this.#main.resume();
     }
   }
 
-  async #runSlice(): Promise<void> {
+  async #runSlice(first: ServiceBusDelivery): Promise<void> {
     const until = performance.now() + SLICE_MS;
-    while (!this.#isOver && performance.now() < until) {
-      const { connection } = this.#environment;
-      const [message] = await answered(
-        this.#opened().receiveMessages(1, { maxWaitTimeInMs: FETCH_WAIT_MS }),
-        2 * connection.requestTimeoutMs,
-      );
-      if (!message) return;
-      const delivery = this.#held.add(withoutSession(message), () => {});
-      delivery.suspicion = this.#counts.unexplained(message) >= CRASHED_AFTER ? "crashed" : "careful";
+    for (let next: ServiceBusDelivery | undefined = first; next; next = performance.now() < until ? await this.#fetch() : undefined) {
+      if (next.isLost) continue;
       if (this.#isOver) {
-        await delivery.release();
+        await next.release();
         return;
       }
-      this.#sink.deliver(delivery);
+      this.#sink.deliver(next);
       await this.#held.whenEmpty();
-      if (delivery.isLost) throw unavailable("the lock of a suspect was lost while it ran");
+      if (next.isLost) throw unavailable("the lock of a suspect was lost while it ran");
       this.#interruptions = 0;
     }
+  }
+
+  async #fetch(): Promise<ServiceBusDelivery | undefined> {
+    if (this.#isOver) return undefined;
+    const { connection } = this.#environment;
+    const [message] = await answered(
+      this.#opened().receiveMessages(1, { maxWaitTimeInMs: FETCH_WAIT_MS }),
+      2 * connection.requestTimeoutMs,
+    );
+    if (!message) return undefined;
+    const delivery = this.#held.add(withoutSession(message), () => {});
+    delivery.suspicion = this.#counts.unexplained(message) >= CRASHED_AFTER ? "crashed" : "careful";
+    return delivery;
   }
 
   async #look(): Promise<boolean> {

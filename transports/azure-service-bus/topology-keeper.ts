@@ -1,10 +1,21 @@
 import type { Logger } from "../../src/contracts/logger.js";
 import type { EndpointPlan, TopologyPlan } from "../../src/contracts/transport.js";
+import { delay } from "../../src/util/delay.js";
 import type { ManagedClient } from "./connection.js";
 import { textOf } from "./errors.js";
 import type { Names } from "./mapping.js";
 import { type Administration, applyTopology } from "./topology.js";
 import { type NamespaceTopology, topologyOf } from "./topology-plan.js";
+
+/** How often the subscriptions of what is received are made sure of: nothing tells an endpoint that they are gone. */
+const REFRESH_MS = 20_000;
+/** With many types more rarely, so that requests of the administration, which are dear, do not throttle the messages. */
+const REFRESH_MS_A_TYPE = 2_000;
+/**
+ * After a topic was deleted, sending to it waits so long: its endpoints, wherever they run, have then seen it and subscribed again. Sent
+ * earlier, a message would be confirmed and reach nobody.
+ */
+const TOPIC_GRACE_MS = REFRESH_MS * 1.25 + 1_000;
 
 /** Remembers what was provided, and brings it back when somebody deletes it. Only what this bus was told to create. */
 export class TopologyKeeper {
@@ -16,7 +27,9 @@ export class TopologyKeeper {
   readonly #events = new Set<string>();
   readonly #endpoints = new Map<string, EndpointPlan>();
   readonly #subscribed = new Map<string, Set<string>>();
+  readonly #received = new Set<string>();
   readonly #repairs = new Map<string, Promise<boolean>>();
+  #refreshing: NodeJS.Timeout | undefined;
 
   constructor(administration: Administration, connection: ManagedClient, names: Names, lockDurationMs: number, logger: Logger) {
     this.administration = administration;
@@ -33,6 +46,17 @@ export class TopologyKeeper {
     if (mode !== "create") return;
     for (const type of plan.events) this.#events.add(type);
     for (const endpoint of plan.endpoints) this.#endpoints.set(endpoint.name, endpoint);
+  }
+
+  /** From now on the subscriptions of this endpoint are looked after. */
+  received(endpoint: string): void {
+    this.#received.add(endpoint);
+    this.#refreshing ??= this.#refreshLater();
+  }
+
+  stop(): void {
+    clearTimeout(this.#refreshing);
+    this.#received.clear();
   }
 
   /** Notes the types that an endpoint subscribes to. */
@@ -65,10 +89,32 @@ export class TopologyKeeper {
       .filter((endpoint) => endpoint.subscribed.some(isOurs))
       .map((plan) => ({ ...plan, unsubscribed: [] }));
     if (events.length === 0 && endpoints.length === 0) return;
-    this.#logger.warn(`The topic "${topic}" is not there in Azure Service Bus any more. It is made anew.`);
+    this.#logger.warn(`The topic "${topic}" is not there in Azure Service Bus any more. Messages to it wait until it is made anew.`);
+    await delay(TOPIC_GRACE_MS, this.#connection.closing);
+    if (this.#connection.isClosing) return;
     await this.#once(`topic ${topic}`, topologyOf({ events, endpoints }, this.#names, this.#lockDurationMs)).catch((error: unknown) => {
       this.#logger.error(`The topic "${topic}" cannot be made anew: ${textOf(error)}`);
     });
+  }
+
+  #refreshLater(): NodeJS.Timeout {
+    const types = this.#receivedPlans.reduce((sum, { subscribed }) => sum + subscribed.length, 0);
+    const ms = Math.max(REFRESH_MS, types * REFRESH_MS_A_TYPE);
+    return setTimeout(() => void this.#refresh(), ms * (0.75 + Math.random() / 2)).unref();
+  }
+
+  get #receivedPlans(): readonly EndpointPlan[] {
+    return [...this.#received].map((name) => this.#endpoints.get(name)).filter((plan) => plan !== undefined);
+  }
+
+  async #refresh(): Promise<void> {
+    const { topics, subscriptions } = topologyOf({ events: [], endpoints: this.#receivedPlans }, this.#names, this.#lockDurationMs);
+    if (subscriptions.length > 0) {
+      await this.#once("refresh", { queues: [], topics, subscriptions, unsubscribed: [] }).catch((error: unknown) => {
+        this.#logger.warn(`The subscriptions of this service cannot be made sure of: ${textOf(error)}`);
+      });
+    }
+    if (this.#received.size > 0 && !this.#connection.isClosing) this.#refreshing = this.#refreshLater();
   }
 
   #once(key: string, topology: NamespaceTopology): Promise<boolean> {

@@ -85,7 +85,7 @@ class TopologyRun {
     this.#checkTier(wanted);
     const first = wanted.queues[0]?.name ?? wanted.topics[0];
     if (first === undefined) return;
-    const mayLook = (await this.#ask(() => this.#client.queueExists(first))) !== "forbidden";
+    const mayLook = (await this.#ask(() => this.#client.getQueue(first))) !== "forbidden";
     if (mayLook) await this.#compare(wanted);
     else await this.#probe(wanted);
   }

@@ -132,6 +132,7 @@ export class AzureServiceBusTransport implements Transport {
           : new EndpointReceiver(environment, endpoint, prefetch, sink);
     try {
       await receiver.start();
+      if (source.from === "endpoint") keeper.received(endpoint.name);
     } catch (error) {
       await receiver.close(performance.now() + FAILED_START_CLOSE_MS);
       throw error;
@@ -143,6 +144,7 @@ export class AzureServiceBusTransport implements Transport {
     const open = this.#open;
     if (!open) return;
     this.#open = undefined;
+    open.keeper.stop();
     await open.sender.close(deadline);
     await Promise.all([open.consuming.close(deadline), open.publishing.close(deadline)]);
   }
