@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
-const CLI = fileURLToPath(new URL("../../../../packages/service-bus-emulator/dist/cli.js", import.meta.url));
+const CLI = fileURLToPath(new URL("../../../packages/service-bus-emulator/dist/cli.js", import.meta.url));
 const READY_WITHIN_MS = 30_000;
 const STOP_WITHIN_MS = 10_000;
 
