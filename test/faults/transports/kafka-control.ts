@@ -1,4 +1,4 @@
-import { type Admin, Kafka, logLevel } from "kafkajs";
+import { type Admin, AssignerProtocol, Kafka, logLevel } from "kafkajs";
 
 /** The services': short, so that a frozen instance is missed within a test's patience. */
 export const SESSION_TIMEOUT_MS = 6_000;
@@ -126,6 +126,16 @@ export class KafkaAdmin {
   async committed(group: string, topic: string): Promise<ReadonlyMap<number, number>> {
     const [found] = await this.do((admin) => admin.fetchOffsets({ groupId: group, topics: [topic] }));
     return new Map((found?.partitions ?? []).map(({ partition, offset }) => [partition, Number(offset)]));
+  }
+
+  /** The client id of the member of a group that has a partition. */
+  async ownerOf(group: string, topic: string, partition: number): Promise<string> {
+    const { groups } = await this.do((admin) => admin.describeGroups([group]));
+    const state = groups[0]?.state ?? "unknown";
+    const owner = groups[0]?.members.find(({ memberAssignment }) =>
+      AssignerProtocol.MemberAssignment.decode(memberAssignment)?.assignment[topic]?.includes(partition),
+    );
+    return `${owner?.clientId ?? "nobody"}, group ${state}`;
   }
 
   /** How many records of a topic a group has not committed. */

@@ -202,8 +202,8 @@ export function groupFaults(server: KafkaUnderFault): readonly FaultKind[] {
           gone.push(`${target.name}${politely ? "" : " (killed)"}`);
           await wait(random.integer(500, 3_000));
         }
-        const { ms, partition } = await watch.end();
-        const stood = `${partition} stood still for ${(ms / 1_000).toFixed(1)} s`;
+        const { ms, owner, partition } = await watch.end();
+        const stood = `${partition} (${owner}) stood still for ${(ms / 1_000).toFixed(1)} s`;
         const sessions = supervisor.consumers.length >= MANY ? SESSIONS_AT_A_STANDSTILL : SESSIONS_OF_FEW;
         if (ms > sessions * SESSION_TIMEOUT_MS + LENIENCY_MS) throw new Error(`${stood} while ${gone.join(", ")} came and went`);
         // Each of them leaves, and comes: twice the partitions move.

@@ -8,6 +8,16 @@ interface Seen {
   readonly at: number;
 }
 
+interface Standstill {
+  readonly ms: number;
+  /** Which partition, and whose it was when the watch noticed. */
+  readonly partition: string;
+  readonly owner: string;
+}
+
+/** From here on it is worth while to ask whose the partition is. */
+const NOTICED_MS = 5_000;
+
 /** Watches how long partitions with something to do stand still: no commit of the group moves, though records wait. */
 export class StandstillWatch {
   readonly #admin: KafkaAdmin;
@@ -16,7 +26,7 @@ export class StandstillWatch {
   readonly #seen = new Map<string, Seen>();
   readonly #watching: Promise<void>;
   #isOver = false;
-  #longest = { ms: 0, partition: "" };
+  #longest: Standstill = { ms: 0, partition: "", owner: "nobody" };
 
   constructor(admin: KafkaAdmin, group: string, topics: readonly string[]) {
     this.#admin = admin;
@@ -26,7 +36,7 @@ export class StandstillWatch {
   }
 
   /** Ends the watch. */
-  async end(): Promise<{ readonly ms: number; readonly partition: string }> {
+  async end(): Promise<Standstill> {
     this.#isOver = true;
     await this.#watching;
     return this.#longest;
@@ -48,7 +58,11 @@ export class StandstillWatch {
       const offset = Math.max(low, committed.get(partition) ?? -1);
       const before = this.#seen.get(key);
       if (!before || before.committed !== offset || offset >= high) this.#seen.set(key, { committed: offset, at: now });
-      else if (now - before.at > this.#longest.ms) this.#longest = { ms: now - before.at, partition: key };
+      else if (now - before.at > this.#longest.ms) {
+        const ms = now - before.at;
+        const owner = ms < NOTICED_MS ? "nobody" : await this.#admin.ownerOf(this.#group, topic, partition);
+        this.#longest = { ms, partition: key, owner };
+      }
     }
   }
 }

@@ -208,6 +208,8 @@ function transportThrough(ports: readonly number[], services: number): unknown {
   return {
     type: "kafka",
     brokers: ports.map((port) => `127.0.0.1:${port}`),
+    // Which service it is, in what the broker tells of a group.
+    clientId: `faults-${ports[0]}`,
     // Enough for every instance: one without a partition would seem to stand still.
     partitions: Math.max(LEAST_PARTITIONS, services),
     sessionTimeout: SESSION_TIMEOUT_MS,
