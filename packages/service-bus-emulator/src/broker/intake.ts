@@ -47,7 +47,7 @@ export class Intake {
       priority: message.priority,
       timeToLive: message.timeToLive,
       annotations: message.annotations,
-      bare: message.bare,
+      bare: ownMemory(message.bare),
       messageId: identity.messageId,
       sessionId: identity.sessionId,
       scheduledEnqueueTime: at === undefined ? undefined : Number(at),
@@ -66,6 +66,17 @@ export class Intake {
     if (!seen) this.#context.journal?.duplicateKeySeen(this.#id, key, now);
     return seen;
   }
+}
+
+/**
+ * The same bytes in memory of their own. Small buffers are cut from slabs that they share with others: what stays in a queue would keep three
+ * times its size alive.
+ */
+function ownMemory(bytes: Buffer): Buffer {
+  if (bytes.buffer.byteLength === bytes.length) return bytes;
+  const own = Buffer.allocUnsafeSlow(bytes.length);
+  bytes.copy(own);
+  return own;
 }
 
 function identityOf(bare: Buffer): Identity {
