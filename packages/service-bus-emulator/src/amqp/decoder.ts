@@ -1,34 +1,24 @@
 import { DecodeError } from "./amqp-error.js";
+import { ByteReader } from "./byte-reader.js";
+import { readScalar } from "./scalars.js";
 import { TYPE_OF_CODE } from "./type-codes.js";
 import type { AmqpValue } from "./values.js";
 
 /** Deeper values are refused: no message nests this far, and the stack is finite. */
 const MAX_DEPTH = 64;
-/** Array elements such as null have no bytes, so that a few bytes could announce four thousand million of them. */
+/** Array elements such as null have no bytes, so that a few bytes could announce four thousand million of them: at most so many in all. */
 const MAX_ELEMENTS_WITHOUT_BYTES = 65_536;
 
 /**
  * Reads AMQP values one after another (AMQP 1.0 part 1). Binaries are views of the given bytes, not copies.
  * Every method throws {@link DecodeError} for bytes that are no AMQP, and none reads beyond the end.
  */
-export class Decoder {
-  position: number;
-  readonly #bytes: Buffer;
-  readonly #end: number;
+export class Decoder extends ByteReader {
   #depth = 0;
-
-  constructor(bytes: Buffer, position = 0, end: number = bytes.length) {
-    this.#bytes = bytes;
-    this.position = position;
-    this.#end = end;
-  }
-
-  get atEnd(): boolean {
-    return this.position >= this.#end;
-  }
+  #elementsWithoutBytes = 0;
 
   readValue(): AmqpValue {
-    const code = this.#byte();
+    const code = this.byte();
     if (code !== 0x00) return this.#read(code);
     const descriptor = this.#nested(() => this.readValue());
     return { type: "described", descriptor, value: this.#nested(() => this.readValue()) };
@@ -36,21 +26,21 @@ export class Decoder {
 
   /** Passes over one value without looking into it. */
   skipValue(): void {
-    const code = this.#byte();
+    const code = this.byte();
     if (code === 0x00) {
       this.#nested(() => this.skipValue());
       this.#nested(() => this.skipValue());
       return;
     }
-    this.#take(this.#sizeAfter(code));
+    this.take(this.#sizeAfter(code));
   }
 
   /** The start of a described list or value whose descriptor is a number: that number, or undefined when it is another value. */
   readDescriptor(): number | undefined {
-    if (this.#byte() !== 0x00) throw new DecodeError("a described value was expected");
-    const code = this.#byte();
-    if (code === 0x53) return this.#byte();
-    if (code === 0x80) return Number(this.#bytes.readBigUInt64BE(this.#take(8)));
+    if (this.byte() !== 0x00) throw new DecodeError("a described value was expected");
+    const code = this.byte();
+    if (code === 0x53) return this.byte();
+    if (code === 0x80) return Number(this.bytes.readBigUInt64BE(this.take(8)));
     if (code === 0x44) return 0;
     this.position--;
     this.skipValue();
@@ -59,7 +49,7 @@ export class Decoder {
 
   /** Enters a list: how many elements follow, and where it ends. Used for performatives, whose fields are read one by one. */
   readListHead(): { count: number; end: number } {
-    const code = this.#byte();
+    const code = this.byte();
     if (code === 0x45) return { count: 0, end: this.position };
     if (code === 0xc0) return this.#compoundHead(1);
     if (code === 0xd0) return this.#compoundHead(4);
@@ -68,7 +58,7 @@ export class Decoder {
 
   /** An unsigned integer of up to four bytes as a number; undefined for null. */
   readUint(): number | undefined {
-    const code = this.#byte();
+    const code = this.byte();
     switch (code) {
       case 0x40:
         return undefined;
@@ -78,13 +68,13 @@ export class Decoder {
       case 0x50:
       case 0x52:
       case 0x53:
-        return this.#byte();
+        return this.byte();
       case 0x60:
-        return this.#bytes.readUInt16BE(this.#take(2));
+        return this.bytes.readUInt16BE(this.take(2));
       case 0x70:
-        return this.#bytes.readUInt32BE(this.#take(4));
+        return this.bytes.readUInt32BE(this.take(4));
       case 0x80: {
-        const wide = this.#bytes.readBigUInt64BE(this.#take(8));
+        const wide = this.bytes.readBigUInt64BE(this.take(8));
         return Number(wide);
       }
       default:
@@ -93,107 +83,43 @@ export class Decoder {
   }
 
   readBoolean(): boolean | undefined {
-    const code = this.#byte();
+    const code = this.byte();
     if (code === 0x40) return undefined;
     if (code === 0x41) return true;
     if (code === 0x42) return false;
-    if (code === 0x56) return this.#byte() !== 0;
+    if (code === 0x56) return this.byte() !== 0;
     throw new DecodeError(`a boolean was expected, not type 0x${code.toString(16)}`);
   }
 
   /** A string or a symbol as text; undefined for null. */
   readText(): string | undefined {
-    const code = this.#byte();
+    const code = this.byte();
     switch (code) {
       case 0x40:
         return undefined;
       case 0xa1:
-        return this.#text("utf8", this.#byte());
+        return this.text("utf8", this.byte());
       case 0xb1:
-        return this.#text("utf8", this.#uint32());
+        return this.text("utf8", this.uint32());
       case 0xa3:
-        return this.#text("latin1", this.#byte());
+        return this.text("latin1", this.byte());
       case 0xb3:
-        return this.#text("latin1", this.#uint32());
+        return this.text("latin1", this.uint32());
       default:
         throw new DecodeError(`a string or symbol was expected, not type 0x${code.toString(16)}`);
     }
   }
 
   readBinary(): Buffer | undefined {
-    const code = this.#byte();
+    const code = this.byte();
     if (code === 0x40) return undefined;
-    if (code === 0xa0) return this.#slice(this.#byte());
-    if (code === 0xb0) return this.#slice(this.#uint32());
+    if (code === 0xa0) return this.slice(this.byte());
+    if (code === 0xb0) return this.slice(this.uint32());
     throw new DecodeError(`a binary was expected, not type 0x${code.toString(16)}`);
   }
 
   #read(code: number): AmqpValue {
     switch (code) {
-      case 0x40:
-        return null;
-      case 0x41:
-        return true;
-      case 0x42:
-        return false;
-      case 0x56:
-        return this.#byte() !== 0;
-      case 0x50:
-        return { type: "ubyte", value: this.#byte() };
-      case 0x60:
-        return { type: "ushort", value: this.#bytes.readUInt16BE(this.#take(2)) };
-      case 0x70:
-        return { type: "uint", value: this.#uint32() };
-      case 0x52:
-        return { type: "uint", value: this.#byte() };
-      case 0x43:
-        return { type: "uint", value: 0 };
-      case 0x80:
-        return { type: "ulong", value: this.#bytes.readBigUInt64BE(this.#take(8)) };
-      case 0x53:
-        return { type: "ulong", value: BigInt(this.#byte()) };
-      case 0x44:
-        return { type: "ulong", value: 0n };
-      case 0x51:
-        return { type: "byte", value: this.#bytes.readInt8(this.#take(1)) };
-      case 0x61:
-        return { type: "short", value: this.#bytes.readInt16BE(this.#take(2)) };
-      case 0x71:
-        return { type: "int", value: this.#bytes.readInt32BE(this.#take(4)) };
-      case 0x54:
-        return { type: "int", value: this.#bytes.readInt8(this.#take(1)) };
-      case 0x81:
-        return { type: "long", value: this.#bytes.readBigInt64BE(this.#take(8)) };
-      case 0x55:
-        return { type: "long", value: BigInt(this.#bytes.readInt8(this.#take(1))) };
-      case 0x72:
-        return { type: "float", value: this.#bytes.readFloatBE(this.#take(4)) };
-      case 0x82:
-        return { type: "double", value: this.#bytes.readDoubleBE(this.#take(8)) };
-      case 0x73:
-        return { type: "char", value: this.#uint32() };
-      case 0x83:
-        return { type: "timestamp", value: this.#bytes.readBigInt64BE(this.#take(8)) };
-      case 0x98:
-        return { type: "uuid", value: this.#slice(16) };
-      case 0x74:
-        return { type: "decimal32", value: this.#slice(4) };
-      case 0x84:
-        return { type: "decimal64", value: this.#slice(8) };
-      case 0x94:
-        return { type: "decimal128", value: this.#slice(16) };
-      case 0xa0:
-        return this.#slice(this.#byte());
-      case 0xb0:
-        return this.#slice(this.#uint32());
-      case 0xa1:
-        return this.#text("utf8", this.#byte());
-      case 0xb1:
-        return this.#text("utf8", this.#uint32());
-      case 0xa3:
-        return { type: "symbol", value: this.#text("latin1", this.#byte()) };
-      case 0xb3:
-        return { type: "symbol", value: this.#text("latin1", this.#uint32()) };
       case 0x45:
         return [];
       case 0xc0:
@@ -208,8 +134,11 @@ export class Decoder {
         return this.#array(this.#compoundHead(1));
       case 0xf0:
         return this.#array(this.#compoundHead(4));
-      default:
-        throw noSuchType(code);
+      default: {
+        const scalar = readScalar(this, code);
+        if (scalar === undefined) throw noSuchType(code);
+        return scalar;
+      }
     }
   }
 
@@ -233,13 +162,14 @@ export class Decoder {
   }
 
   #array({ count, end }: CompoundHead): AmqpValue {
-    let code = this.#byte();
+    let code = this.byte();
     let descriptor: AmqpValue | undefined;
     if (code === 0x00) {
       descriptor = this.#nested(() => this.readValue());
-      code = this.#byte();
+      code = this.byte();
     }
-    if (hasNoBytes(code) && count > MAX_ELEMENTS_WITHOUT_BYTES) throw new DecodeError(`an array announces ${count} empty elements`);
+    if (hasNoBytes(code)) this.#elementsWithoutBytes += count;
+    if (this.#elementsWithoutBytes > MAX_ELEMENTS_WITHOUT_BYTES) throw new DecodeError(`an array announces ${count} empty elements`);
     const items = this.#nested(() => {
       const read: AmqpValue[] = [];
       for (let i = 0; i < count; i++) read.push(this.#read(code));
@@ -251,10 +181,10 @@ export class Decoder {
   }
 
   #compoundHead(width: 1 | 4): CompoundHead {
-    const size = width === 1 ? this.#byte() : this.#uint32();
+    const size = width === 1 ? this.byte() : this.uint32();
     const end = this.position + size;
-    if (size < width || end > this.#end) throw new DecodeError("a list, map or array is longer than what holds it");
-    const count = width === 1 ? this.#byte() : this.#uint32();
+    if (size < width || end > this.end) throw new DecodeError("a list, map or array is longer than what holds it");
+    const count = width === 1 ? this.byte() : this.uint32();
     return { count, end };
   }
 
@@ -288,43 +218,14 @@ export class Decoder {
       case 0xa:
       case 0xc:
       case 0xe:
-        return this.#byte();
+        return this.byte();
       case 0xb:
       case 0xd:
       case 0xf:
-        return this.#uint32();
+        return this.uint32();
       default:
         throw noSuchType(code);
     }
-  }
-
-  #byte(): number {
-    const byte = this.position < this.#end ? this.#bytes[this.position] : undefined;
-    if (byte === undefined) throw new DecodeError("a value is cut off");
-    this.position++;
-    return byte;
-  }
-
-  #uint32(): number {
-    return this.#bytes.readUInt32BE(this.#take(4));
-  }
-
-  /** Moves on by some bytes that must be there; where they start. */
-  #take(length: number): number {
-    const start = this.position;
-    if (start + length > this.#end) throw new DecodeError("a value is cut off");
-    this.position = start + length;
-    return start;
-  }
-
-  #slice(length: number): Buffer {
-    const start = this.#take(length);
-    return this.#bytes.subarray(start, start + length);
-  }
-
-  #text(encoding: "utf8" | "latin1", length: number): string {
-    const start = this.#take(length);
-    return this.#bytes.toString(encoding, start, start + length);
   }
 }
 

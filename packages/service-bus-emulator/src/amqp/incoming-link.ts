@@ -1,5 +1,6 @@
 import { AmqpError } from "./amqp-error.js";
 import { ACCEPTED_STATE, rejectedState } from "./delivery-state.js";
+import { keptCopy } from "./kept-bytes.js";
 import { Link, type LinkSession } from "./link.js";
 import type { Attach, Flow, Transfer } from "./performatives.js";
 import { addressOf } from "./termini.js";
@@ -75,7 +76,7 @@ export class IncomingLink extends Link {
     partial.settled ||= transfer.settled ?? false;
     partial.bytes += view.length;
     // What is beyond the limit is counted, for the text of the refusal, but not kept.
-    if (partial.bytes <= this.#maxMessageSize) partial.chunks.push(Buffer.from(view));
+    if (partial.bytes <= this.#maxMessageSize) partial.chunks.push(keptCopy(view));
     this.#partial = transfer.more ? partial : undefined;
     if (!transfer.more) this.#complete(partial);
   }

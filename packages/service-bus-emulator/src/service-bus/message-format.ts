@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { DecodeError } from "../amqp/amqp-error.js";
 import { Decoder } from "../amqp/decoder.js";
 import { Encoder, encodeValue } from "../amqp/encoder.js";
+import { keptCopy } from "../amqp/kept-bytes.js";
 import { type AmqpValue, described, integerOf, isList, isMap, textOf, ulong } from "../amqp/values.js";
 import type { IncomingMessage, StoredMessage } from "../broker/contracts.js";
 
@@ -45,13 +46,13 @@ export function readMessages(payload: Buffer, messageFormat: number): IncomingMe
   while (!decoder.atEnd) {
     if (decoder.readDescriptor() !== DATA) decoder.skipValue();
     // Each is kept, or not, without the others: it has bytes of its own.
-    else messages.push(readMessage(Buffer.from(decoder.readBinary() ?? Buffer.alloc(0))));
+    else messages.push(readMessage(keptCopy(decoder.readBinary() ?? Buffer.alloc(0))));
   }
   if (messages.length === 0) throw new DecodeError("a batch has no messages");
   return messages;
 }
 
-/** @param bytes an encoded message; what is read keeps a view of them */
+/** @param bytes an encoded message, of its own memory: what is kept is a view of them, all but the header and the annotations */
 export function readMessage(bytes: Buffer): IncomingMessage {
   const decoder = new Decoder(bytes);
   let header = NO_HEADER;
@@ -65,8 +66,7 @@ export function readMessage(bytes: Buffer): IncomingMessage {
     else break;
     bareAt = decoder.position;
   }
-  const bare = bareAt === 0 ? bytes : Buffer.from(bytes.subarray(bareAt));
-  return { ...header, annotations, bare: withMessageId(bare) };
+  return { ...header, annotations, bare: withMessageId(bytes.subarray(bareAt)) };
 }
 
 function readHeader(value: AmqpValue): Header {
