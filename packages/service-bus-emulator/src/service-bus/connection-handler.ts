@@ -8,7 +8,7 @@ import { createSharedAccessSignature } from "../authorization/shared-access-sign
 import { type Authorizer, BrokerError, type Namespace } from "../broker/contracts.js";
 import { Claims } from "./claims.js";
 import { toAmqpError } from "./errors.js";
-import { type AnyEntity, isReceivable, isSendable, perform } from "./management/operations.js";
+import { type AnyEntity, isReceivable, isSendable, perform, rightFor } from "./management/operations.js";
 import { ReceiveLink, SESSION_FILTER } from "./receive-link.js";
 import { ReplyLink } from "./reply-link.js";
 import { failure, ok, type Request, type Response, readRequest, writeResponse } from "./request.js";
@@ -18,8 +18,8 @@ const CBS = "$cbs";
 /** What a key given by SASL PLAIN allows holds for the connection: ten years are longer than any. */
 const PLAIN_SECONDS = 315_360_000;
 const MANAGEMENT = /\/?\$management$/i;
-/** Bytes of one request: a batch of messages to schedule is the largest there is. */
-const MAX_REQUEST_SIZE = 1_048_576;
+/** Bytes that a request may have besides the messages that it schedules. */
+const MIN_REQUEST_SIZE = 1_048_576;
 
 /** What one client does: it shows its tokens, attaches links to entities and makes requests. */
 export class ServiceBusConnection implements ConnectionHandler {
@@ -91,12 +91,13 @@ export class ServiceBusConnection implements ConnectionHandler {
   }
 
   #openRequests(link: IncomingLink, address: string): void {
+    let maxMessageSize = MIN_REQUEST_SIZE;
     if (address !== CBS) {
       this.#claims.demandAny(address);
-      this.#find(address.replace(MANAGEMENT, ""));
+      maxMessageSize += this.#find(address.replace(MANAGEMENT, "")).maxMessageSize;
     }
-    link.use({ onDelivery: (delivery) => this.#onRequest(link, address, delivery), onGone: () => {} }, MAX_REQUEST_SIZE);
-    link.accept({ maxMessageSize: MAX_REQUEST_SIZE });
+    link.use({ onDelivery: (delivery) => this.#onRequest(link, address, delivery), onGone: () => {} }, maxMessageSize);
+    link.accept({ maxMessageSize });
   }
 
   #openReplies(link: OutgoingLink, address: string): void {
@@ -133,7 +134,9 @@ export class ServiceBusConnection implements ConnectionHandler {
 
   #respond(address: string, request: Request): Response {
     try {
-      return address === CBS ? this.#putToken(request) : perform(this.#find(address.replace(MANAGEMENT, "")), request);
+      if (address === CBS) return this.#putToken(request);
+      this.#claims.demand(rightFor(request.operation), address);
+      return perform(this.#find(address.replace(MANAGEMENT, "")), request);
     } catch (error) {
       return failure(toAmqpError(error));
     }

@@ -90,8 +90,8 @@ function readAnnotations(value: AmqpValue): Map<string, AmqpValue> | undefined {
 }
 
 /**
- * The message with an id, and with nothing else changed. The service gives an id to a message that has none: the SDK for JavaScript
- * cannot settle a message without one, and does not set one itself.
+ * The message with an id, and with nothing else changed. "ServiceBus sets an ID as default, only if the application doesn't set its own"
+ * (its team in github.com/Azure/azure-service-bus-java/issues/69); the SDK for JavaScript cannot settle a message without one.
  * Receivers of a message that ends in mid-air would fail for ever: it is refused here, to the one who sends it.
  */
 function withMessageId(bare: Buffer): Buffer {

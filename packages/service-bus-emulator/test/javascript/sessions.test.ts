@@ -124,3 +124,25 @@ test("a queue with sessions refuses messages without one and receivers of none; 
   await expect(client.createReceiver("sessions").receiveMessages(1)).rejects.toMatchObject({ code: "GeneralError", retryable: false });
   await expect(client.acceptSession("plain", "a")).rejects.toThrow(/session/i);
 });
+
+test("a subscriber of a session handles its messages one after the other, and leaves the rest when it closes", async () => {
+  await using broker = await BrokerServer.start();
+  broker.namespace.createQueue("q", { requiresSession: true });
+  const client = broker.client();
+  await client.createSender("q").sendMessages(Array.from({ length: 10 }, (_, i) => ({ body: i, sessionId: "a" })));
+  const session = await client.acceptSession("q", "a");
+  const seen: unknown[] = [];
+  await new Promise<void>((resolve, reject) => {
+    session.subscribe({
+      processMessage: async (message) => {
+        seen.push(message.body);
+        if (seen.length === 5) resolve();
+      },
+      processError: async ({ error }) => reject(error),
+    });
+  });
+  await session.close();
+  const again = await client.acceptSession("q", "a");
+  const rest = await again.receiveMessages(10, { maxWaitTimeInMs: 500 });
+  expect([...seen, ...rest.map((message) => message.body)].slice(-5)).toEqual([5, 6, 7, 8, 9]);
+});

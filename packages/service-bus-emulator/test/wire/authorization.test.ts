@@ -61,6 +61,18 @@ test("a key that may only listen cannot send", async () => {
   client.destroy();
 });
 
+test("to schedule takes the right to send, to look at messages the right to listen", async () => {
+  await using broker = await start();
+  const client = await RawClient.open(broker.port);
+  const cbs = await Requests.open(client, "$cbs", 10);
+  await putToken(cbs, "sb://localhost/q", "listen", "l-key");
+  const requests = await Requests.open(client, "q/$management", 20);
+  const peek = stringMap({ "from-sequence-number": { type: "long", value: 0n }, "message-count": int(1) });
+  expect((await requests.ask("com.microsoft:peek-message", peek)).status).toBe(204);
+  expect(await requests.ask("com.microsoft:schedule-message", stringMap({ messages: [] }))).toMatchObject({ status: 401 });
+  client.destroy();
+});
+
 test("a wrong key is 401 and a missing entity 404, in both spellings of the names, with the id of the question", async () => {
   await using broker = await start();
   const client = await RawClient.open(broker.port);

@@ -1,5 +1,5 @@
 import { AmqpError } from "../../amqp/amqp-error.js";
-import type { Receivable, Sendable, Subscription } from "../../broker/contracts.js";
+import type { Receivable, Right, Sendable, Subscription } from "../../broker/contracts.js";
 import { Fields, type Request, type Response } from "../request.js";
 import {
   cancelScheduled,
@@ -33,6 +33,13 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   "com.microsoft:remove-rule": onSubscription(removeRule),
   "com.microsoft:enumerate-rules": onSubscription(listRules),
 };
+
+const SENDING: ReadonlySet<string> = new Set(["com.microsoft:schedule-message", "com.microsoft:cancel-scheduled-message"]);
+
+/** The right that an operation needs: to schedule is to send, everything else is for those who receive. */
+export function rightFor(operation: string): Right {
+  return SENDING.has(operation) ? "Send" : "Listen";
+}
 
 /** @throws AmqpError or BrokerError when the request is refused */
 export function perform(entity: AnyEntity, request: Request): Response {
