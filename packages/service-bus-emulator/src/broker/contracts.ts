@@ -106,6 +106,8 @@ export type PropertiesToModify = ReadonlyMap<string, AmqpValue>;
 /** How a locked message is settled. */
 export type Outcome =
   | { readonly kind: "complete" }
+  /** Back to its place as if it had not been delivered: the delivery is not counted. */
+  | { readonly kind: "release" }
   | { readonly kind: "abandon"; readonly properties?: PropertiesToModify | undefined }
   | { readonly kind: "defer"; readonly properties?: PropertiesToModify | undefined }
   | {

@@ -41,6 +41,10 @@ export abstract class MessageQueue extends DeliveringQueue implements Receivable
       this.store.remove(message);
       return;
     }
+    if (outcome.kind === "release") {
+      this.giveBack(message, { counted: false, modified: false });
+      return;
+    }
     const modified = this.#modify(message, outcome.properties);
     switch (outcome.kind) {
       case "abandon":

@@ -71,6 +71,17 @@ describe("A queue", () => {
     expect(receiver.deliveryCounts).toEqual([0, 1, 0]);
   });
 
+  it("takes a released message back to its place without counting the delivery", () => {
+    const { namespace } = namespaceOfTest();
+    const queue = namespace.createQueue("q", { maxDeliveryCount: 1 });
+    queue.send(texts(2).map((text) => message(text)));
+    const receiver = receive(queue, 1);
+    queue.settle(receiver.last.lockToken, { kind: "release" });
+    receiver.link.setCredit(2);
+    expect(receiver.texts).toEqual(["m1", "m1", "m2"]);
+    expect(receiver.deliveryCounts).toEqual([0, 0, 0]);
+  });
+
   it("puts properties that come with an abandon into the application properties, and nothing else changes", () => {
     const { namespace } = namespaceOfTest();
     const queue = namespace.createQueue("q");
