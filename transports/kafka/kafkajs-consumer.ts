@@ -5,6 +5,7 @@ import type { CommitOffset, ConsumerHandlers, ConsumerSettings, DriverConsumer }
 import { driverErrorOf } from "./kafkajs-errors.js";
 import type { KafkajsHome, KafkajsModule } from "./kafkajs-home.js";
 import { asUndecodable, passUndecodable } from "./kafkajs-undecodable.js";
+import { within } from "./time-limit.js";
 
 /** The name by which the members of a group agree on how partitions are shared out; a change of what it means needs another. */
 const ASSIGNER_NAME = "trolleybus";
@@ -30,6 +31,7 @@ export class KafkajsConsumer implements DriverConsumer {
   #commits = 0;
   #lastSignOfLife = performance.now();
   #isStopped = false;
+  #end: ((error: DriverError) => void) | undefined;
 
   constructor(home: KafkajsHome, settings: ConsumerSettings) {
     this.#home = home;
@@ -57,6 +59,9 @@ export class KafkajsConsumer implements DriverConsumer {
 
   async start(handlers: ConsumerHandlers): Promise<void> {
     const { events } = this.#consumer;
+    this.#end = (error) => {
+      if (!this.#isStopped) handlers.ended(error);
+    };
     this.#consumer.on(events.GROUP_JOIN, ({ payload }) => {
       this.#heard();
       this.#owned = new Map(Object.entries(payload.memberAssignment));
@@ -67,9 +72,7 @@ export class KafkajsConsumer implements DriverConsumer {
     this.#consumer.on(events.COMMIT_OFFSETS, () => {
       this.#commits++;
     });
-    this.#consumer.on(events.CRASH, ({ payload }) => {
-      if (!this.#isStopped) handlers.ended(driverErrorOf(payload.error));
-    });
+    this.#consumer.on(events.CRASH, ({ payload }) => this.#end?.(driverErrorOf(payload.error)));
     try {
       await this.#consumer.connect();
       await this.#consumer.subscribe({ topics: [...this.#settings.topics], fromBeginning: true });
@@ -102,6 +105,18 @@ export class KafkajsConsumer implements DriverConsumer {
   }
 
   async commit(offsets: readonly CommitOffset[]): Promise<void> {
+    const limit = this.#settings.sessionTimeoutMs;
+    const silence = (): DriverError => new DriverError("timeout", `a commit was not answered within ${limit} ms`);
+    try {
+      await within(limit, this.#commit(offsets), silence);
+    } catch (error) {
+      // kafkajs was seen to wait for ever, for an answer that its own time limit of requests does not know of: what follows would wait too.
+      if (error instanceof DriverError && error.kind === "timeout") this.#end?.(error);
+      throw error;
+    }
+  }
+
+  async #commit(offsets: readonly CommitOffset[]): Promise<void> {
     try {
       // Given with each batch, and without the repetitions of `commitOffsets`, which would go on after a rebalance for partitions that are lost.
       if (this.#commitNow) return await this.#commitNow({ topics: byTopic(offsets) });
