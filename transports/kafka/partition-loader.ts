@@ -34,6 +34,8 @@ export class PartitionLoader {
   readonly #group: string;
   readonly #owner: LoadOwner;
   readonly #logger: Logger;
+  /** The topics that the group has begun: one that is without offsets again was deleted and made anew, and all that it has is news. */
+  readonly #begun = new Set<string>();
 
   constructor(connection: KafkaConnection, group: string, owner: LoadOwner, logger: Logger) {
     this.#connection = connection;
@@ -56,10 +58,22 @@ export class PartitionLoader {
     }
   }
 
-  /** Which of these topics have a committed offset in some partition. */
-  async begun(topics: readonly string[]): Promise<ReadonlySet<string>> {
-    const committed = await this.#connection.admin((admin) => admin.committed(this.#group, topics));
-    return new Set(committed.filter(isCommitted).map(({ topic }) => topic));
+  /** Whether the group has a beginning in each of these topics, so that whatever is published from now on is its own. Does not reject. */
+  async haveBegun(topics: readonly string[]): Promise<boolean> {
+    const asked = topics.filter((topic) => this.#startOf(topic) !== "beginning");
+    if (asked.length === 0) return true;
+    try {
+      const committed = await this.#connection.admin((admin) => admin.committed(this.#group, asked));
+      for (const offset of committed) if (isCommitted(offset)) this.#begun.add(offset.topic);
+      return asked.every((topic) => this.#begun.has(topic));
+    } catch (error) {
+      this.#logger.debug(`What the group "${this.#group}" committed cannot be read: ${textOf(error)}`);
+      return false;
+    }
+  }
+
+  #startOf(topic: string): StartPosition {
+    return this.#begun.has(topic) ? "beginning" : this.#owner.startOf(topic);
   }
 
   async #try(
@@ -73,7 +87,7 @@ export class PartitionLoader {
       const ofTopic = committed.filter((offset) => offset.topic === topic);
       const mine = partitions.filter((partition) => partition.topic === topic);
       if (ofTopic.some(isCommitted)) await this.#goOn(topic, mine, ofTopic, isWanted, hasWaited);
-      else if (this.#owner.startOf(topic) === "beginning") await this.#goOn(topic, mine, [], isWanted);
+      else if (this.#startOf(topic) === "beginning") await this.#goOn(topic, mine, [], isWanted);
       else if (mine.some(({ partition }) => partition === 0)) await this.#begin(topic, mine, isWanted);
     }
   }
@@ -98,7 +112,7 @@ export class PartitionLoader {
   }
 
   async #begin(topic: string, mine: readonly AssignedPartition[], isWanted: (partition: AssignedPartition) => boolean): Promise<void> {
-    const start = this.#owner.startOf(topic);
+    const start = this.#startOf(topic);
     const at = typeof start === "object" ? start : start === "now" ? "latest" : "earliest";
     const offsets = await this.#connection.admin((admin) => admin.offsets(topic, at));
     const isMine = mine.some((partition) => partition.partition === 0 && isWanted(partition));

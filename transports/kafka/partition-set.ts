@@ -1,0 +1,56 @@
+import type { AssignedPartition } from "./assigned-partition.js";
+import type { Assignment } from "./assigner.js";
+import type { OffsetCommitter } from "./offset-committer.js";
+import type { RecordPump } from "./record-pump.js";
+import { Survivals } from "./start-counts.js";
+
+/** The partitions that a reader has. */
+export class PartitionSet {
+  /** What of the partitions that went this process lived through. */
+  readonly survivals: Survivals = new Survivals();
+  readonly #partitions = new Map<string, AssignedPartition>();
+  readonly #pump: RecordPump;
+  readonly #committer: OffsetCommitter;
+
+  constructor(pump: RecordPump, committer: OffsetCommitter) {
+    this.#pump = pump;
+    this.#committer = committer;
+  }
+
+  [Symbol.iterator](): Iterator<AssignedPartition> {
+    return this.#partitions.values();
+  }
+
+  get(topic: string, partition: number): AssignedPartition | undefined {
+    return this.#partitions.get(keyOf(topic, partition));
+  }
+
+  add(partition: AssignedPartition): AssignedPartition {
+    this.#partitions.set(keyOf(partition.topic, partition.partition), partition);
+    this.#pump.add(partition);
+    return partition;
+  }
+
+  /** Those that are not in the assignment. */
+  notIn(assignment: Assignment): readonly AssignedPartition[] {
+    return [...this].filter(({ topic, partition }) => !assignment.get(topic)?.includes(partition));
+  }
+
+  /** They are somebody else's now. @param isHandedOver what they said last is committed, and they were taken back as begun */
+  lose(partitions: readonly AssignedPartition[], isHandedOver: boolean): void {
+    for (const partition of partitions) {
+      const key = keyOf(partition.topic, partition.partition);
+      if (!isHandedOver) this.survivals.note(key, partition.counts);
+      if (this.#partitions.get(key) === partition) this.#partitions.delete(key);
+      this.#committer.forget(partition);
+      partition.lose();
+      this.#pump.remove(partition);
+    }
+    // When all know it: one that hears of it may settle others.
+    for (const partition of partitions) partition.announceLoss();
+  }
+}
+
+export function keyOf(topic: string, partition: number): string {
+  return `${topic}/${partition}`;
+}

@@ -1,0 +1,21 @@
+import type { TopicRole } from "./assigned-partition.js";
+import type { DeliveryHome } from "./delivery.js";
+import type { DriverError } from "./driver.js";
+import type { StartPosition } from "./options.js";
+
+/** What a reader is for. */
+export interface ReaderPurpose {
+  readonly group: string;
+  readonly prefetch: number;
+  /** What to read; asked for each time a member is made. @throws DriverError */
+  topics(): Promise<readonly TopicRole[]>;
+  /** Where a topic begins of which the group has never committed anything. */
+  startOf(topic: string): StartPosition;
+  /** Where a partition ends for this reader. */
+  readonly endOf?: (topic: string, partition: number) => number;
+  /** Everything assigned was read to its end. */
+  readonly exhausted?: () => void;
+  /** It reads; or not, and why. */
+  status(down: DriverError | undefined): void;
+  readonly home: Omit<DeliveryHome, "settled" | "left">;
+}
