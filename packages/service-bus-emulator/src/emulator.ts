@@ -57,7 +57,7 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
   const config = await loadConfig(options.config);
   const data = options.dataFolder === undefined ? undefined : await DataFolder.open(options.dataFolder);
   const namespace = new ServiceBusNamespace({ journal: data?.journal, ...(options.tier ? { tier: options.tier } : {}) });
-  const undo: (() => Promise<void>)[] = [async () => namespace.stop(), async () => data?.close()];
+  const undo: (() => Promise<void>)[] = [async () => data?.close(), async () => namespace.stop()];
   const end = async (): Promise<void> => {
     for (const step of undo.splice(0).reverse()) await step();
   };

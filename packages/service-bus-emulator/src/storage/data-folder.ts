@@ -1,4 +1,4 @@
-import { mkdir, readdir, unlink } from "node:fs/promises";
+import { mkdir, readdir, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { Journal } from "../broker/journal.js";
 import type { ServiceBusNamespace } from "../broker/service-bus-namespace.js";
@@ -12,6 +12,8 @@ import { writeSnapshot } from "./snapshot.js";
 
 /** A log that has grown to this is replaced by a snapshot, unless the snapshot would be hardly smaller. */
 const LOG_LIMIT = 64 * 1_048_576;
+/** So many logs of earlier runs are read at a start; with more a snapshot is made, however small they are. */
+const MOST_LOGS = 16;
 const FILE = /^(log|snapshot)-(\d{8})$/;
 
 /**
@@ -26,19 +28,23 @@ export class DataFolder {
   readonly #state: RecoveredState;
   #namespace: ServiceBusNamespace | undefined;
   #number: number;
-  /** Logs before the one that is written now, and the snapshot that they are applied to. */
-  #snapshotBytes = 0;
+  #snapshotBytes: number;
+  /** Of the logs of earlier runs, which the snapshot does not hold. */
+  #earlier: { readonly logs: number; readonly bytes: number };
   #compaction: Promise<void> | undefined;
   #closed = false;
   /** What a snapshot in the background failed with, to be told at the end. */
   #failure: unknown;
 
-  private constructor(folder: string, lock: FolderLock, number: number, state: RecoveredState) {
+  private constructor(folder: string, lock: FolderLock, found: Found, state: RecoveredState) {
     this.#folder = folder;
     this.#lock = lock;
-    this.#number = number;
     this.#state = state;
-    this.#log = new AppendLog(this.#path("log", number));
+    this.#snapshotBytes = found.snapshotBytes;
+    this.#earlier = found.earlier;
+    // A log of its own for each run: the last one may end within a record.
+    this.#number = found.lastNumber + 1;
+    this.#log = new AppendLog(this.#path("log", this.#number));
     this.journal = this.#newJournal();
   }
 
@@ -57,10 +63,15 @@ export class DataFolder {
       .filter((number) => number >= snapshot)
       .sort((a, b) => a - b);
     const apply = (record: Record): void => state.apply(record);
-    if (snapshot > 0) await readRecords(join(folder, fileName("snapshot", snapshot)), apply);
-    for (const log of logs) await readRecords(join(folder, fileName("log", log)), apply);
-    // A log of its own for each run: the last one may end within a record.
-    return new DataFolder(folder, lock, Math.max(snapshot, ...logs) + 1, state);
+    const load = async (name: string): Promise<number> => {
+      await readRecords(join(folder, name), apply);
+      return (await stat(join(folder, name))).size;
+    };
+    const snapshotBytes = snapshot > 0 ? await load(fileName("snapshot", snapshot)) : 0;
+    let bytes = 0;
+    for (const log of logs) bytes += await load(fileName("log", log));
+    const found = { snapshotBytes, earlier: { logs: logs.length, bytes }, lastNumber: Math.max(snapshot, ...logs) };
+    return new DataFolder(folder, lock, found, state);
   }
 
   /** Puts what was read into a namespace that is empty yet. */
@@ -99,7 +110,8 @@ export class DataFolder {
 
   #append(record: Record): void {
     this.#log.append(encodeRecord(record));
-    if (this.#log.bytes > Math.max(LOG_LIMIT, this.#snapshotBytes)) this.#compact();
+    const bytes = this.#earlier.bytes + this.#log.bytes;
+    if (bytes > Math.max(LOG_LIMIT, this.#snapshotBytes) || this.#earlier.logs > MOST_LOGS) this.#compact();
   }
 
   #compact(): void {
@@ -117,6 +129,8 @@ export class DataFolder {
   async #replaceLogs(namespace: ServiceBusNamespace): Promise<void> {
     this.#number++;
     const number = this.#number;
+    // Should the snapshot fail, the next one is tried when the log has grown again, not with the next record.
+    this.#earlier = { logs: 0, bytes: 0 };
     this.#log.switchTo(this.#path("log", number));
     const bytes = await writeSnapshot(namespace, this.#path("snapshot", number), () => !this.#closed);
     if (bytes === undefined) return;
@@ -130,6 +144,13 @@ export class DataFolder {
   #path(kind: "log" | "snapshot", number: number): string {
     return join(this.#folder, fileName(kind, number));
   }
+}
+
+/** What a folder held when it was opened. */
+interface Found {
+  readonly snapshotBytes: number;
+  readonly earlier: { readonly logs: number; readonly bytes: number };
+  readonly lastNumber: number;
 }
 
 function fileName(kind: "log" | "snapshot", number: number): string {

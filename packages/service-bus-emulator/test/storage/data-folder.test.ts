@@ -315,6 +315,21 @@ describe("A data folder", () => {
     await second.kill();
   });
 
+  it("does not gather files however often it is started", async () => {
+    await using folder = await TemporaryFolder.make();
+    for (let run = 0; run < 40; run++) {
+      const running = await Running.start(folder.path);
+      const queue = running.namespace.findQueue("q") ?? running.namespace.createQueue("q");
+      queue.send([message(`m${run}`)]);
+      await running.data.idle();
+      await running.kill();
+    }
+    expect((await readdir(folder.path)).length).toBeLessThan(24);
+    const last = await Running.start(folder.path);
+    expect(texts(last.namespace, "q")).toEqual(Array.from({ length: 40 }, (_, i) => `m${i}`));
+    await last.kill();
+  });
+
   it("is refused while another emulator uses it", async () => {
     await using folder = await TemporaryFolder.make();
     const running = await Running.start(folder.path);
