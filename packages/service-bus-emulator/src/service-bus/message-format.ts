@@ -15,6 +15,8 @@ const MESSAGE_ANNOTATIONS = 0x72;
 const PROPERTIES = 0x73;
 const DATA = 0x75;
 const FOOTER = 0x78;
+/** The type code of null. */
+const NULL = 0x40;
 
 /** Annotations that the broker sets: a client's own ones of the same names would lie. */
 const BROKER_ANNOTATIONS: ReadonlySet<string> = new Set([
@@ -96,23 +98,25 @@ function readAnnotations(value: AmqpValue): Map<string, AmqpValue> | undefined {
  */
 function withMessageId(bare: Buffer): Buffer {
   const decoder = new Decoder(bare);
-  let properties: { readonly end: number; readonly fields: readonly AmqpValue[] } | undefined;
+  let propertiesAt: number | undefined;
   let hasId = false;
   while (!decoder.atEnd) {
     const descriptor = decoder.readDescriptor();
     if (descriptor === undefined || descriptor < PROPERTIES || descriptor > FOOTER) {
       throw new DecodeError("a message has a section that is none of AMQP 1.0");
     }
-    if (descriptor !== PROPERTIES) decoder.skipValue();
-    else {
-      const fields = decoder.readValue();
-      properties = { end: decoder.position, fields: isList(fields) ? fields : [] };
-      hasId = (properties.fields[0] ?? null) !== null;
+    if (descriptor === PROPERTIES) {
+      propertiesAt = decoder.position;
+      hasId = decoder.readListHead().count > 0 && bare[decoder.position] !== NULL;
+      decoder.position = propertiesAt;
     }
+    decoder.skipValue();
   }
   if (hasId) return bare;
-  const fields = [randomUUID().replaceAll("-", ""), ...(properties?.fields.slice(1) ?? [])];
-  return Buffer.concat([encodeValue(described(ulong(BigInt(PROPERTIES)), fields)), bare.subarray(properties?.end ?? 0)]);
+  const properties = new Decoder(bare, propertiesAt ?? 0);
+  const fields = propertiesAt === undefined ? [] : properties.readValue();
+  const withId = [randomUUID().replaceAll("-", ""), ...(isList(fields) ? fields.slice(1) : [])];
+  return Buffer.concat([encodeValue(described(ulong(BigInt(PROPERTIES)), withId)), bare.subarray(properties.position)]);
 }
 
 /** What a receiver gets to know of a lock besides the message. */

@@ -129,7 +129,7 @@ function outcomeOf(state: DeliveryState): Outcome | undefined {
     case "accepted":
       return { kind: "complete" };
     case "released":
-      return { kind: "abandon" };
+      return { kind: "release" };
     case "modified":
       return { kind: state.undeliverableHere ? "defer" : "abandon", properties: propertiesOf(state.annotations, []) };
     case "rejected": {

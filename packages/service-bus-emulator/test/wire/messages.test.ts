@@ -304,6 +304,20 @@ test("the delivery tag is the lock token in the order of .NET, and a settlement 
   client.destroy();
 });
 
+test("a released message comes again without a delivery counted, as clients release what they did not hand out", async () => {
+  await using broker = await BrokerServer.start();
+  broker.namespace.createQueue("q");
+  const client = await open(broker);
+  await send(client, "q", text("a"));
+  await client.attachReceiver(1, "q", PEEK_LOCK);
+  client.flow({ handle: 1, deliveryCount: 0, linkCredit: 2 });
+  const { deliveryId = -1 } = (await client.next("transfer")).performative;
+  client.send(0, { kind: "disposition", role: true, first: deliveryId, settled: true, state: outcome(0x26n) });
+  const again = await client.next("transfer");
+  expect(sectionsOf(again.payload).get(0x70)).toMatchObject([[false, null, null, null, { type: "uint", value: 0 }]]);
+  client.destroy();
+});
+
 test("a message received by its sequence number has its lock token in the entry and in a delivery annotation", async () => {
   await using broker = await BrokerServer.start();
   broker.namespace.createQueue("q");
@@ -352,3 +366,23 @@ function messagesOf(body: AmqpValue): unknown[] {
     return sectionsOf(Buffer.isBuffer(message) ? message : Buffer.alloc(0)).get(0x77)?.[0];
   });
 }
+
+test.each([
+  ["without properties", Buffer.alloc(0), null],
+  ["with properties but no id", section(0x73, [null, Buffer.from("u"), "to"]), "to"],
+  ["with empty properties", section(0x73, []), null],
+])("a message %s gets an id, and nothing else of it changes", async (_, properties, to) => {
+  await using broker = await BrokerServer.start();
+  broker.namespace.createQueue("q");
+  const client = await open(broker);
+  const rest = Buffer.concat([section(0x74, stringMap({ a: double(1) })), section(0x77, "body"), section(0x78, symbolMap({ f: int(1) }))]);
+  await send(client, "q", Buffer.concat([properties, rest]));
+  await client.attachReceiver(1, "q", PEEK_LOCK);
+  client.flow({ handle: 1, deliveryCount: 0, linkCredit: 1 });
+  const { payload } = await client.next("transfer");
+  expect(payload.subarray(payload.length - rest.length)).toEqual(rest);
+  const fields = sectionsOf(payload).get(0x73)?.[0];
+  expect(isList(fields) ? fields[0] : undefined).toMatch(/^[0-9a-f]{32}$/);
+  expect(isList(fields) ? (fields[2] ?? null) : undefined).toBe(to);
+  client.destroy();
+});
