@@ -50,6 +50,8 @@ export class AssignedPartition {
   /** The version with which its beginning is committed. */
   #beginning = 0;
   #wasReading = false;
+  /** Whether nothing lay behind what was fetched last. */
+  #hasAll = false;
   readonly #losses = new Set<AbortController>();
 
   constructor(role: TopicRole, partition: number) {
@@ -137,7 +139,7 @@ export class AssignedPartition {
   }
 
   /** Takes what was fetched, less what it has already. */
-  accept({ records, nextOffset }: RecordBatch): void {
+  accept({ records, nextOffset, endOffset }: RecordBatch): void {
     const from = this.#fetched;
     const first = records[0];
     const fresh = first && first.offset < from ? records.filter((record) => record.offset >= from) : records;
@@ -150,6 +152,7 @@ export class AssignedPartition {
       this.#head = 0;
     }
     this.#fetched = Math.max(from, nextOffset);
+    this.#hasAll = nextOffset >= endOffset;
     if (nextOffset >= from) this.#refetchedFrom = Number.POSITIVE_INFINITY;
   }
 
@@ -172,6 +175,11 @@ export class AssignedPartition {
     if (isOpen) return true;
     this.#moved(low);
     return false;
+  }
+
+  /** Whatever was there when it was begun is done: what comes now can have killed nobody. */
+  get isThrough(): boolean {
+    return this.#hasAll && this.waitingRecords === 0 && this.unsettled === 0 && this.#tracker.low >= this.#fetched;
   }
 
   /** When nothing waits: what lies between the last record and what was fetched is no record. */

@@ -6,7 +6,7 @@ import type { RecordPump } from "./record-pump.js";
 import { CRASHED_FROM } from "./start-counts.js";
 import { suspectTurn } from "./suspect-turn.js";
 
-/** So long suspects are run one after the other before everything else has its turn again, and the other way round. */
+/** So long suspects are run one after the other before everything else has its turn again, for as long. */
 const SLICE_MS = 15_000;
 const LOOK_AGAIN_MS = 50;
 
@@ -49,6 +49,7 @@ export class CarefulRuns {
 
   async #run(): Promise<void> {
     await delay(this.#notBefore - performance.now(), this.#stopping);
+    const begun = performance.now();
     this.#pump.isHeld = true;
     try {
       await this.#pump.whenIdle();
@@ -60,7 +61,8 @@ export class CarefulRuns {
       }
     } finally {
       this.#pump.isHeld = false;
-      this.#notBefore = performance.now() + (this.#hasOthers() ? SLICE_MS : 0);
+      const now = performance.now();
+      this.#notBefore = now + (this.#hasOthers() ? now - begun : 0);
     }
   }
 
@@ -98,6 +100,7 @@ export class CarefulRuns {
     // One that was given back at a stop has not ended: what is committed then takes its beginning back.
     if (partition.isLost || !partition.wasDone(record)) return false;
     counts.endAlone();
+    if (partition.isThrough) counts.endCareful();
     partition.version++;
     await this.#isCommitted(partition);
     return true;

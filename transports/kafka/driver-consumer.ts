@@ -35,6 +35,8 @@ export interface RecordBatch {
   readonly records: readonly IncomingRecord[];
   /** The offset after the last one fetched; beyond the last record where marks of transactions follow it. */
   readonly nextOffset: number;
+  /** Where the partition ended when this was fetched. */
+  readonly endOffset: number;
   /** Whether the partition was sought elsewhere after this was fetched. */
   readonly isStale: boolean;
 }

@@ -198,6 +198,10 @@ class FetchedBatch {
     return lastOffsetOf(this.#payload.batch) + 1;
   }
 
+  get endOffset(): number {
+    return Number(this.#payload.batch.highWatermark);
+  }
+
   get isStale(): boolean {
     return this.#payload.isStale() || !this.#payload.isRunning();
   }

@@ -184,9 +184,8 @@ export class RecordPump {
   #handFrom(partition: AssignedPartition): boolean {
     if (!partition.isReady) return false;
     if (partition.phase === "begin" || partition.counts.isCareful) {
-      if (!this.next(partition)) return false;
-      if (partition.phase === "begin") this.#owner.begin(partition);
-      else this.#owner.careful();
+      if (this.next(partition)) this.#ask(partition);
+      else if (partition.counts.isCareful && partition.isThrough) partition.counts.endCareful();
       return false;
     }
     for (let handed = 0; handed < IN_A_ROW; handed++) {
@@ -197,6 +196,12 @@ export class RecordPump {
     }
     this.#relieve(partition);
     return true;
+  }
+
+  #ask(partition: AssignedPartition): void {
+    if (partition.phase !== "begin") this.#owner.careful();
+    // What is begun without being handed over would count against the partition all the same, should the process die now.
+    else if (this.#unsettled + this.#uncommitted < this.#prefetch) this.#owner.begin(partition);
   }
 
   #relieve(partition: AssignedPartition): false {

@@ -42,6 +42,12 @@ export class StartCounts {
     if (!this.isCareful) this.#hasProgressed = true;
   }
 
+  /** Nothing that was at risk is left. */
+  endCareful(): void {
+    this.#carefulLeft = 0;
+    this.#hasProgressed = true;
+  }
+
   /** How many runs of this record began alone and never ended. */
   runsOf(offset: number): number {
     return this.#alone?.offset === offset ? this.#alone.runs : 0;
@@ -58,7 +64,7 @@ export class StartCounts {
     this.#isRunningAlone = false;
     this.#alone = undefined;
     this.#carefulLeft--;
-    if (this.#carefulLeft === 0) this.#hasProgressed = true;
+    if (this.#carefulLeft <= 0) this.endCareful();
   }
 
   /** The run did not take place after all. */
