@@ -110,6 +110,21 @@ describe("what is in flight", () => {
   });
 });
 
+describe.each(["none", "key"] as const)('with order "%s"', (order) => {
+  test("deliveries that are settled in one turn of the event loop each have the outcome that they were given", async () => {
+    const port = await bench.port();
+    const endpoint = bench.endpoint({ order });
+    const inbox = await port.receive(endpoint, 64);
+    const texts = Array.from({ length: 12 }, (_, n) => `n${n}`);
+    await port.send(...texts.map((text) => message({ endpoint: endpoint.name }, text, { partitionKey: "k" })));
+    const held = await inbox.reach(12);
+    const answers = held.map((delivery, n) => (n % 3 === 0 ? delivery.complete() : delivery.deadLetter(FAILURE)));
+    expect(await Promise.all(answers)).toEqual(texts.map(() => "settled"));
+    const letters = await port.letters(endpoint);
+    expect(letters.map(textOf)).toEqual(held.map(textOf).filter((_, n) => n % 3 !== 0));
+  });
+});
+
 describe("a throttled namespace", () => {
   test("refuses for certain, says so in health, and takes messages again later", async () => {
     const port = await bench.port();

@@ -30,6 +30,7 @@ export class ManagedClient {
   readonly #options: ResolvedOptions;
   readonly #name: string;
   readonly #logger: Logger;
+  readonly #clientTimeoutMs: number | undefined;
   readonly #closing = new AbortController();
   readonly #listeners = new Set<(reason: string) => void>();
   #client: ServiceBusClient;
@@ -37,8 +38,12 @@ export class ManagedClient {
   #lastReset = Number.NEGATIVE_INFINITY;
   #isUp = false;
 
-  /** @param name shown in the service's diagnostics, and in the log */
-  constructor(module: ServiceBusModule, options: ResolvedOptions, name: string, logger: Logger) {
+  /**
+   * @param name shown in the service's diagnostics, and in the log
+   * @param clientTimeoutMs after which the client itself gives a request up, where that is not the operation timeout
+   */
+  constructor(module: ServiceBusModule, options: ResolvedOptions, name: string, logger: Logger, clientTimeoutMs?: number) {
+    this.#clientTimeoutMs = clientTimeoutMs;
     this.#module = module;
     this.#options = options;
     this.#name = name;
@@ -156,7 +161,12 @@ export class ManagedClient {
     const options: ServiceBusClientOptions = {
       identifier: this.#name,
       // What failed is tried again by who knows what it was: with the same ids, within the caller's time, while the lock lasts.
-      retryOptions: { maxRetries: 0, timeoutInMs: operationTimeoutMs, retryDelayInMs: CLIENT_RETRY_MS, maxRetryDelayInMs: CLIENT_RETRY_MS },
+      retryOptions: {
+        maxRetries: 0,
+        timeoutInMs: this.#clientTimeoutMs ?? operationTimeoutMs,
+        retryDelayInMs: CLIENT_RETRY_MS,
+        maxRetryDelayInMs: CLIENT_RETRY_MS,
+      },
     };
     return authority.by === "key"
       ? new this.#module.ServiceBusClient(connectionStringOf(authority.address), options)

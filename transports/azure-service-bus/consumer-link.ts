@@ -25,7 +25,7 @@ interface LinkHandlers extends MessageHandlers {
 }
 
 /** The client keeps no more than 2047 deliveries of a link apart, and loses those beyond. */
-export const MAX_CREDIT = 1_000;
+const MAX_CREDIT = 1_000;
 
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 10_000;

@@ -8,6 +8,7 @@ import { HeldDeliveries } from "./held-deliveries.js";
 import { OrderedIntake } from "./ordered-intake.js";
 import type { QueueHome } from "./queue-home.js";
 import { SessionNotes } from "./session-notes.js";
+import type { RoomSeeker, SharedRoom } from "./shared-room.js";
 import type { DeliveryCounts } from "./suspicion.js";
 import { answered, settledBy } from "./time-limit.js";
 
@@ -18,8 +19,8 @@ export interface SessionContext {
   readonly counts: DeliveryCounts;
   readonly sink: DeliverySink;
   readonly logger: Logger;
-  /** Most deliveries of the session that are held at one time. */
-  readonly credit: number;
+  /** For what the core holds, of all sessions together. */
+  readonly room: SharedRoom;
   readonly lockDurationMs: number;
   home(receiver: ServiceBusSessionReceiver): QueueHome;
   /** Called once: the session is held no longer. */
@@ -32,7 +33,7 @@ const SAFETY_MS = 500;
 const SHORTEST_MS = 2_000;
 
 /** One session that this process has the lock of, with what is held of it. Its messages have no locks of their own. */
-export class HeldSession {
+export class HeldSession implements RoomSeeker {
   readonly #receiver: ServiceBusSessionReceiver;
   readonly #context: SessionContext;
   readonly #intake: OrderedIntake;
@@ -43,6 +44,9 @@ export class HeldSession {
   /** On the clock of `performance.now()`. */
   #lockedUntil: number;
   #lockMs: number;
+  /** What has come, and is not in the core yet. */
+  #next: { readonly delivery: ServiceBusDelivery; readonly another: () => void } | undefined;
+  readonly #admittedOnes = new Set<ServiceBusDelivery>();
   #isRenewing = false;
   #isStopping = false;
   #isEnded = false;
@@ -69,6 +73,21 @@ export class HeldSession {
     return this.#held.size > 0 ? 0 : performance.now() - this.#activeAt;
   }
 
+  /** How long something has waited for room while nothing of the session is in the core, 0 when it is not so. */
+  get inVainMs(): number {
+    return this.#next && this.#admittedOnes.size === 0 ? performance.now() - this.#activeAt : 0;
+  }
+
+  /** Of the one that waits there is room in the core now. */
+  admitted(): void {
+    const next = this.#next;
+    this.#next = undefined;
+    if (!next) return;
+    this.#admittedOnes.add(next.delivery);
+    this.#intake.take(next.delivery, this.#context.counts.unexplained(next.delivery.message));
+    next.another();
+  }
+
   start(): void {
     this.#receiver.subscribe(
       {
@@ -77,7 +96,7 @@ export class HeldSession {
           if (errorSource === "receive" || isLockLost(error)) this.end(textOf(error));
         },
       },
-      { autoCompleteMessages: false, maxConcurrentCalls: this.#context.credit },
+      { autoCompleteMessages: false, maxConcurrentCalls: 1 },
     );
   }
 
@@ -96,7 +115,8 @@ export class HeldSession {
   async stop(): Promise<void> {
     if (this.#isStopping) return;
     this.#isStopping = true;
-    await Promise.all(this.#intake.holdUp().map((delivery) => this.#release(delivery)));
+    const waiting = this.#next ? [this.#next.delivery] : [];
+    await Promise.all([...this.#intake.holdUp(), ...waiting].map((delivery) => this.#release(delivery)));
   }
 
   /** Resolves when nothing is held. */
@@ -128,13 +148,14 @@ export class HeldSession {
     this.#context.connection.heard();
     this.#activeAt = performance.now();
     return new Promise((resolve) => {
-      const delivery = this.#held.add(message, (gone) => {
-        this.#activeAt = performance.now();
-        this.#intake.gone(gone);
-        if (!this.#isStopping) resolve();
-      });
-      if (this.#isStopping) void this.#release(delivery);
-      else this.#intake.take(delivery, this.#context.counts.unexplained(message));
+      const delivery = this.#held.add(message, (gone) => this.#gone(gone));
+      if (this.#isStopping) {
+        void this.#release(delivery);
+        return;
+      }
+      // At most one waits here: the client asks for another only when this promise is fulfilled.
+      this.#next = { delivery, another: resolve };
+      this.#context.room.take(this);
     });
   }
 
@@ -142,6 +163,18 @@ export class HeldSession {
   #lockDuration(): number {
     const told = this.#receiver.sessionLockedUntilUtc.getTime() - Date.now();
     return Math.min(this.#context.lockDurationMs, Math.max(SHORTEST_MS, told));
+  }
+
+  #gone(delivery: ServiceBusDelivery): void {
+    this.#activeAt = performance.now();
+    this.#intake.gone(delivery);
+    if (this.#next?.delivery === delivery) {
+      this.#context.room.leave(this);
+      const { another } = this.#next;
+      this.#next = undefined;
+      if (!this.#isStopping) another();
+    }
+    if (this.#admittedOnes.delete(delivery)) this.#context.room.give(this);
   }
 
   async #release(delivery: ServiceBusDelivery): Promise<void> {

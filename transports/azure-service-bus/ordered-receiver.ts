@@ -3,7 +3,7 @@ import type { ServiceBusReceiver, ServiceBusSessionReceiver } from "@azure/servi
 import type { DeliverySink, EndpointPlan, Receiver } from "../../src/contracts/transport.js";
 import { backoffWithHalfJitter } from "../../src/util/backoff.js";
 import { delay } from "../../src/util/delay.js";
-import { MAX_CREDIT, mistakeInQueue, RECEIVER_OPTIONS } from "./consumer-link.js";
+import { mistakeInQueue, RECEIVER_OPTIONS } from "./consumer-link.js";
 import { CopyStore } from "./copy-store.js";
 import { AzureServiceBusError, isLockLost, isNotFound, serviceAnswer, textOf, unavailable } from "./errors.js";
 import { HeldSession, type SessionContext } from "./held-session.js";
@@ -12,6 +12,7 @@ import { QueueHome } from "./queue-home.js";
 import { QueueWatch } from "./queue-watch.js";
 import type { ReceiverEnvironment } from "./receiver-environment.js";
 import { Settler } from "./settler.js";
+import { SharedRoom } from "./shared-room.js";
 import { DeliveryCounts } from "./suspicion.js";
 import { answered, settledBy } from "./time-limit.js";
 
@@ -22,6 +23,8 @@ const LOOK_EVERY_MS = 500;
 const IDLE_MS = 10_000;
 /** So soon when this process holds as many as it may, and others may wait. */
 const IDLE_WHEN_FULL_MS = 500;
+/** A session of which something has waited so long for room here, while nothing of it is being handled, is given to whoever has room. */
+const IN_VAIN_MS = 1_000;
 /** So long a busy session stays with one process before another may have it. */
 const SLICE_MS = 60_000;
 const FIRST_WAIT_MS = 100;
@@ -41,8 +44,7 @@ export class OrderedReceiver implements Receiver {
   readonly #endpoint: EndpointPlan;
   readonly #queue: string;
   readonly #sink: DeliverySink;
-  readonly #maxSessions: number;
-  readonly #credit: number;
+  readonly #room: SharedRoom;
   readonly #counts = new DeliveryCounts();
   readonly #copies: CopyStore;
   readonly #settler: Settler;
@@ -63,8 +65,7 @@ export class OrderedReceiver implements Receiver {
     this.#endpoint = endpoint;
     this.#queue = names.queue(endpoint.name);
     this.#sink = sink;
-    this.#maxSessions = Math.min(prefetch, SESSIONS);
-    this.#credit = Math.min(MAX_CREDIT, Math.floor(prefetch / this.#maxSessions));
+    this.#room = new SharedRoom(prefetch);
     this.#copies = new CopyStore(sender, keeper, endpoint.name);
     this.#settler = new Settler(connection);
     this.#watch = new QueueWatch(environment, endpoint.name, () => this.#peeker(), { hasRoom: () => false, stalled: () => {} });
@@ -141,11 +142,12 @@ export class OrderedReceiver implements Receiver {
   }
 
   #look(): void {
-    const isFull = this.#sessions.size >= this.#maxSessions;
+    const isFull = this.#sessions.size >= SESSIONS;
     for (const session of [...this.#sessions]) {
       session.look();
       if (this.#isOver) continue;
       if (session.idleMs >= (isFull ? IDLE_WHEN_FULL_MS : IDLE_MS)) void session.close(performance.now() + CLOSE_MS);
+      else if (session.inVainMs >= IN_VAIN_MS) void session.close(performance.now() + CLOSE_MS);
       else if (performance.now() - session.acceptedAt >= SLICE_MS) void this.#giveBack(session);
     }
     this.#ask();
@@ -162,7 +164,8 @@ export class OrderedReceiver implements Receiver {
   }
 
   #ask(): void {
-    while (!this.#isOver && this.#asking < MAX_ASKING && this.#sessions.size + this.#asking < this.#maxSessions) {
+    // What is held and cannot be handled here, another instance could handle.
+    while (!this.#isOver && !this.#room.isFull && this.#asking < MAX_ASKING && this.#sessions.size + this.#asking < SESSIONS) {
       this.#asking++;
       void this.#askForOne();
     }
@@ -225,7 +228,7 @@ export class OrderedReceiver implements Receiver {
       counts: this.#counts,
       sink: this.#sink,
       logger,
-      credit: this.#credit,
+      room: this.#room,
       lockDurationMs,
       home: (receiver) =>
         new QueueHome(this.#queue, this.#endpoint, this.#queue, this.#copies, this.#counts, this.#settler, () => receiver),

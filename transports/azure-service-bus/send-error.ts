@@ -1,4 +1,4 @@
-import { AzureServiceBusError, serviceAnswer, unavailable } from "./errors.js";
+import { AzureServiceBusError, isTimeout, serviceAnswer, unavailable } from "./errors.js";
 
 /** What a failed send means: whether the service can have the message, and what to tell. */
 export interface SendFailure {
@@ -51,7 +51,7 @@ export function sendFailure(cause: unknown, entity: string, isEvent: boolean, is
       return {
         outcome: "unknown",
         error: new AzureServiceBusError(
-          code === "ServiceTimeout" ? "timeout" : "unavailable",
+          isTimeout(cause) ? "timeout" : "unavailable",
           `Azure Service Bus has not confirmed the message; it may have it: ${text}`,
           {
             retryable: true,

@@ -183,12 +183,15 @@ export class SenderLink {
       this.#count(entry, 1);
     }
     const client = this.#client;
+    // Given up by us, and not by the client, whose own timer ends the process when it goes off after its link was lost (rhea-promise 3.0.3, `get address`).
+    const abortSignal = AbortSignal.timeout(this.#connection.requestTimeoutMs);
     try {
-      await this.#sender.sendMessages(payload);
+      await this.#sender.sendMessages(payload, { abortSignal });
       this.#connection.heard();
       for (const entry of entries) entry.sent();
       this.#owner.succeeded();
-    } catch (error) {
+    } catch (cause) {
+      const error = abortSignal.aborted ? notAnswered(cause) : cause;
       this.#connection.failed(error, client);
       this.#isOpen = false;
       await this.#failed(entries, sendFailure(error, this.entity, this.#isEvent, true));
@@ -259,4 +262,8 @@ export class SenderLink {
       };
     });
   }
+}
+
+function notAnswered(cause: unknown): AzureServiceBusError {
+  return new AzureServiceBusError("timeout", "it has not answered in time", { retryable: true, cause });
 }

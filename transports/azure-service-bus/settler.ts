@@ -7,6 +7,7 @@ import type { ManagedClient } from "./connection.js";
 import type { ServiceBusDelivery, Verdict } from "./delivery.js";
 import { AzureServiceBusError, isLockLost, serviceAnswer, textOf } from "./errors.js";
 import { RELEASED, releasesOf } from "./mapping.js";
+import { OutcomeTurns } from "./outcome-turns.js";
 import { answered } from "./time-limit.js";
 
 /** What can settle a message of its entity: the receiver that it came by, or any other. */
@@ -27,6 +28,7 @@ const SHORT_DETAIL = 256;
 /** Tells the broker what became of messages, as often as it takes while their locks last. */
 export class Settler {
   readonly #connection: ManagedClient;
+  readonly #turns = new OutcomeTurns();
   readonly #pending = new Set<Promise<unknown>>();
 
   constructor(connection: ManagedClient) {
@@ -55,7 +57,8 @@ export class Settler {
     for (let attempt = 0; !delivery.isLost; attempt++) {
       const { client } = this.#connection;
       try {
-        await answered(tell(receiver(), delivery.message, verdict, isShort), 2 * this.#connection.requestTimeoutMs);
+        const telling = this.#turns.tell(verdict.as !== "complete", () => tell(receiver(), delivery.message, verdict, isShort));
+        await answered(telling, 2 * this.#connection.requestTimeoutMs);
         this.#connection.heard();
         return "settled";
       } catch (error) {

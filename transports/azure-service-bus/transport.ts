@@ -84,7 +84,13 @@ export class AzureServiceBusTransport implements Transport {
     this.#isTaken = true;
     try {
       const module = await loadClient();
-      const publishing = new ManagedClient(module, this.#options, `${host.service} (publish)`, host.logger);
+      const publishing = new ManagedClient(
+        module,
+        this.#options,
+        `${host.service} (publish)`,
+        host.logger,
+        2 * this.#options.operationTimeoutMs,
+      );
       await publishing.open(signal);
       const administration = await this.#administration(module, host);
       this.#open = this.#assemble(

@@ -1,0 +1,45 @@
+interface Waiting {
+  readonly isAlone: boolean;
+  readonly tell: () => void;
+}
+
+/**
+ * Tells the client one kind of outcome in a turn of the event loop: any number of completions, or one of another kind. The client gathers what it
+ * is told in a turn, and of two deliveries one after the other that have different outcomes it tells the broker the first one's for both (rhea 3.0.x,
+ * `write_dispositions`): a dead letter would be completed, and lost, or a message that was handled dead-lettered.
+ */
+export class OutcomeTurns {
+  #waiting: Waiting[] = [];
+  #head = 0;
+  #isPlanned = false;
+  readonly #turn = (): void => this.#take();
+
+  /** @param isAlone whether it is another outcome than "accepted" */
+  tell<T>(isAlone: boolean, tell: () => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ isAlone, tell: () => tell().then(resolve, reject) });
+      this.#plan();
+    });
+  }
+
+  #plan(): void {
+    if (this.#isPlanned) return;
+    this.#isPlanned = true;
+    setImmediate(this.#turn);
+  }
+
+  #take(): void {
+    this.#isPlanned = false;
+    const first = this.#waiting[this.#head];
+    for (let next = first; next; next = this.#waiting[this.#head]) {
+      if (next !== first && (next.isAlone || first?.isAlone)) break;
+      this.#head++;
+      next.tell();
+    }
+    if (this.#head < this.#waiting.length) this.#plan();
+    else {
+      this.#waiting = [];
+      this.#head = 0;
+    }
+  }
+}
