@@ -207,12 +207,13 @@ export class Session implements LinkSession {
   }
 
   #flow(flow: Flow): void {
+    const stopped = !this.canDeliver;
     const onTheWay = (this.#nextOutgoingId - (flow.nextIncomingId ?? 0)) >>> 0;
     this.#remoteWindow = Math.max(0, (flow.incomingWindow ?? 0) - onTheWay);
     this.#sendWaiting();
     if (flow.handle !== undefined) this.#link(flow.handle).receiveFlow(flow);
     else if (flow.echo) this.sendFlow({});
-    this.resume();
+    if (stopped) this.resume();
   }
 
   #incoming(transfer: Transfer, payload: Buffer): void {

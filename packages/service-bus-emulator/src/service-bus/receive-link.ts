@@ -45,10 +45,7 @@ export class ReceiveLink implements OutgoingLinkHandler {
       timeoutMilliseconds: Number(integerOf(mapGet(attach.properties, "com.microsoft:timeout")) ?? SESSION_TIMEOUT_MILLISECONDS),
     });
     this.#cancel = () => request.cancel();
-    request.receiver.then(
-      (receiver) => this.#onSession(receiver),
-      (error: unknown) => this.#link.refuse(toAmqpError(error)),
-    );
+    request.receiver.then((receiver) => this.#onSession(receiver)).catch((error: unknown) => this.#link.detach(toAmqpError(error)));
   }
 
   onCredit(): void {
@@ -106,9 +103,18 @@ export class ReceiveLink implements OutgoingLinkHandler {
   #options(): ReceiverOptions {
     return {
       mode: this.#mode,
-      onDelivery: (delivery) => this.#deliver(delivery),
+      onDelivery: (delivery) => this.#deliverOrDetach(delivery),
       onEnd: (error) => this.#link.detach(toAmqpError(error)),
     };
+  }
+
+  /** The broker delivers from timers and for other clients' requests: what goes wrong here must end here. */
+  #deliverOrDetach(delivery: Delivery): void {
+    try {
+      this.#deliver(delivery);
+    } catch (error) {
+      this.#link.detach(toAmqpError(error));
+    }
   }
 
   #deliver({ message, lockToken, lockedUntil }: Delivery): void {

@@ -1,12 +1,12 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { expect, test, vi } from "vitest";
-import { AmqpError } from "../../../src/amqp/amqp-error.js";
-import { readDeliveryState } from "../../../src/amqp/delivery-state.js";
-import { AMQP_HEADER, encodeFrame, SASL_HEADER } from "../../../src/amqp/frames.js";
-import { type AmqpValue, described, integerOf, isDescribed, isList, textOf, ulong } from "../../../src/amqp/values.js";
-import { EchoServer } from "../../support/echo-server.js";
-import { RawClient } from "../../support/raw-client.js";
+import { AmqpError } from "../../src/amqp/amqp-error.js";
+import { readDeliveryState } from "../../src/amqp/delivery-state.js";
+import { AMQP_HEADER, encodeFrame, SASL_HEADER } from "../../src/amqp/frames.js";
+import { type AmqpValue, described, integerOf, isDescribed, isList, textOf, ulong } from "../../src/amqp/values.js";
+import { EchoServer } from "../support/echo-server.js";
+import { RawClient } from "../support/raw-client.js";
 
 const ACCEPTED = described(ulong(0x24n), []);
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { DecodeError } from "../../../src/amqp/amqp-error.js";
-import { Decoder, decodeValue } from "../../../src/amqp/decoder.js";
-import { encodeValue } from "../../../src/amqp/encoder.js";
+import { DecodeError } from "../../src/amqp/amqp-error.js";
+import { Decoder, decodeValue } from "../../src/amqp/decoder.js";
+import { encodeValue } from "../../src/amqp/encoder.js";
 import {
   type AmqpValue,
   array,
@@ -17,7 +17,7 @@ import {
   uint,
   ulong,
   uuid,
-} from "../../../src/amqp/values.js";
+} from "../../src/amqp/values.js";
 
 const VALUES: Readonly<Record<string, AmqpValue>> = {
   null: null,
