@@ -53,6 +53,8 @@ export class OrderedReceiver implements Receiver {
   readonly #stopping = new AbortController();
   readonly #leave: () => void;
   #asking = 0;
+  /** One while nothing comes: each costs an operation whenever its time is over. */
+  #mostAsking = 1;
   #failures = 0;
   #spare: { readonly of: unknown; readonly it: ServiceBusReceiver } | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -165,7 +167,7 @@ export class OrderedReceiver implements Receiver {
 
   #ask(): void {
     // What is held and cannot be handled here, another instance could handle.
-    while (!this.#isOver && !this.#room.isFull && this.#asking < MAX_ASKING && this.#sessions.size + this.#asking < SESSIONS) {
+    while (!this.#isOver && !this.#room.isFull && this.#asking < this.#mostAsking && this.#sessions.size + this.#asking < SESSIONS) {
       this.#asking++;
       void this.#askForOne();
     }
@@ -179,6 +181,7 @@ export class OrderedReceiver implements Receiver {
       const receiver = await this.#accept(client);
       connection.heard();
       this.#failures = 0;
+      this.#mostAsking = MAX_ASKING;
       this.#tell("up");
       const session = new HeldSession(receiver, this.#contextOf(client));
       if (this.#isOver) {
@@ -190,8 +193,11 @@ export class OrderedReceiver implements Receiver {
     } catch (error) {
       // No session with messages within the time is no failure; no answer at all is one.
       const isNone = serviceAnswer(error).code === "ServiceTimeout" || serviceAnswer(error).code === "SessionCannotBeLocked";
-      if (isNone) connection.heard();
-      if (isNone) return;
+      if (isNone) {
+        connection.heard();
+        this.#mostAsking = 1;
+        return;
+      }
       if (isLockLost(error) || this.#isOver) return;
       connection.failed(error, client);
       this.#tell("down", textOf(error));
