@@ -14,6 +14,8 @@ export const SINGLE_WARM_UP = 3_000;
 export const PREFETCH = 500;
 export const CONCURRENCY = 100;
 export const KEYS = 100;
+/** Enough for every key's lane to have something to do. */
+export const KEYED_PREFETCH = 2_000;
 export const HANDLER_MS = 5;
 export const KEYED_MESSAGES = 10_000;
 /** The raw client handles a partition's records one after the other: at most 6 in 5 ms. */
