@@ -142,7 +142,8 @@ export class AssignedPartition {
   accept({ records, nextOffset, endOffset }: RecordBatch): void {
     const from = this.#fetched;
     const first = records[0];
-    const fresh = first && first.offset < from ? records.filter((record) => record.offset >= from) : records;
+    let fresh = first && first.offset < from ? records.filter((record) => record.offset >= from) : records;
+    if (this.role.retryDelayMs !== undefined) fresh = fresh.map(detached);
     for (const record of fresh) this.#bytes += sizeOf(record);
     if (this.waitingRecords === 0) {
       this.#backlog = fresh;
@@ -257,4 +258,11 @@ export class AssignedPartition {
 
 function sizeOf({ key, value }: IncomingRecord): number {
   return RECORD_BYTES + (key?.length ?? 0) + (value?.length ?? 0);
+}
+
+/** A copy that does not keep the whole fetch in memory: what waits for its time may wait for long. */
+function detached(record: IncomingRecord): IncomingRecord {
+  const { key, value, headers } = record;
+  const copied = Object.entries(headers).map(([name, header]) => [name, Buffer.isBuffer(header) ? Buffer.from(header) : header]);
+  return { ...record, key: key && Buffer.from(key), value: value && Buffer.from(value), headers: Object.fromEntries(copied) };
 }

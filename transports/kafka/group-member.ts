@@ -5,7 +5,7 @@ import type { DriverConsumer } from "./driver-consumer.js";
 import type { ReceiverEnvironment } from "./receiver-environment.js";
 
 /** How long a fetch waits in the broker when nothing comes: what `resume` and `stop` may take longer, and a heartbeat may come later. */
-const MAX_WAIT_MS = 200;
+const MAX_WAIT_MS = 250;
 const MAX_BYTES_PER_PARTITION = 256 * 1024;
 const MAX_BYTES = 4 * 1024 * 1024;
 /** New partitions are noticed within this time. */
