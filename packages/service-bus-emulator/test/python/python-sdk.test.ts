@@ -9,18 +9,25 @@ import { ServiceBusNamespace } from "../../src/broker/service-bus-namespace.js";
 import { BrokerServer } from "../support/broker-server.js";
 
 const SDK = "azure-servicebus==7.15.0";
-const VENV = fileURLToPath(new URL("../../build/python", import.meta.url));
+const VENV = fileURLToPath(new URL("../../../../node_modules/.cache/python-sdk", import.meta.url));
 const CHECKS = fileURLToPath(new URL("./checks.py", import.meta.url));
 const python = `${VENV}/bin/python`;
 
+const run = promisify(execFile);
+/** Whoever has no Python can work on the emulator all the same; continuous integration has it, and must not leave this out. */
+const hasPython = await run("python3", ["--version"]).then(
+  () => true,
+  () => false,
+);
+
 beforeAll(async () => {
-  const run = promisify(execFile);
+  if (!hasPython && !process.env["CI"]) return;
   if (!existsSync(python)) await run("python3", ["-m", "venv", VENV]);
   const installed = await run(python, ["-c", "from importlib.metadata import version; print(version('azure-servicebus'))"]).catch(() => ({
     stdout: "",
   }));
-  if (installed.stdout.trim() !== SDK.split("==")[1])
-    await run(python, ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", SDK]);
+  if (installed.stdout.trim() === SDK.split("==")[1]) return;
+  await run(python, ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", SDK]);
 }, 240_000);
 
 /** The entities that checks.py uses. */
@@ -50,16 +57,20 @@ function namespaceOfTheChecks(): ServiceBusNamespace {
   return namespace;
 }
 
-test("the SDK for Python sends, receives, settles, schedules, holds sessions, filters and forwards", { timeout: 150_000 }, async () => {
-  const namespace = namespaceOfTheChecks();
-  await using broker = await BrokerServer.start({ namespace, authorizer: new SharedKeyAuthorizer(namespace) });
-  const child = spawn(python, [CHECKS, broker.connectionString], { stdio: ["ignore", "pipe", "inherit"] });
-  const results: string[] = [];
-  let failure = "";
-  for await (const line of createInterface(child.stdout)) {
-    if (/^(ok|FAILED) /.test(line)) results.push(line.split(" ").slice(0, 2).join(" "));
-    if (!line.startsWith("ok ")) failure += `${line}\n`;
-  }
-  expect(failure).toBe("");
-  expect(results.length).toBeGreaterThan(15);
-});
+test.skipIf(!hasPython && !process.env["CI"])(
+  "the SDK for Python sends, receives, settles, schedules, holds sessions, filters and forwards",
+  { timeout: 150_000 },
+  async () => {
+    const namespace = namespaceOfTheChecks();
+    await using broker = await BrokerServer.start({ namespace, authorizer: new SharedKeyAuthorizer(namespace) });
+    const child = spawn(python, [CHECKS, broker.connectionString], { stdio: ["ignore", "pipe", "inherit"] });
+    const results: string[] = [];
+    let failure = "";
+    for await (const line of createInterface(child.stdout)) {
+      if (/^(ok|FAILED) /.test(line)) results.push(line.split(" ").slice(0, 2).join(" "));
+      if (!line.startsWith("ok ")) failure += `${line}\n`;
+    }
+    expect(failure).toBe("");
+    expect(results.length).toBeGreaterThan(15);
+  },
+);
