@@ -351,6 +351,23 @@ describeWithRabbitmq("suspects", ({ url }) => {
     expect(await bench.ready("shipping.suspect")).toBe(0);
   });
 
+  test("the note of a run whose process never came back expires after a day", { timeout: 60_000 }, async () => {
+    const bench = new Bench(url);
+    const plan = bench.plan("shipping");
+    const first = await bench.port();
+    await first.transport.provision({ events: [], endpoints: [plan] }, "create");
+    await first.send(message({ endpoint: "shipping" }, "poison"));
+    for (let death = 0; death < 4; death++) {
+      const mortal = await bench.mortalPort();
+      await dieHolding(mortal, await mortal.receive(plan), 1);
+    }
+
+    const channel = await bench.channel();
+    const note = await channel.get(`${bench.namePrefix}shipping.suspect.runs`, { noAck: true });
+
+    expect(note ? note.properties.expiration : undefined).toBe("86400000");
+  });
+
   test("only notes of runs alone are ever taken out of the queue of the notes", { timeout: 60_000 }, async () => {
     const bench = new Bench(url);
     const plan = bench.plan("shipping", { order: "key" });

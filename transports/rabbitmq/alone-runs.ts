@@ -13,6 +13,10 @@ const MAX_NOTES = 1_000;
 /** Another instance that counts holds the notes for some milliseconds; so often is looked again for one's own. */
 const LOOKS_FOR_OWN = 5;
 const FIRST_LOOK_AGAIN_MS = 50;
+/** A note that could not be taken away is tried again so much later. */
+const TIDY_AFTER_MS = 5_000;
+/** RabbitMQ drops a note after a day: its process settled the message, and died before it could take the note away. */
+const NOTE_LIFE_MS = 24 * 60 * 60_000;
 const CONTENT_TYPE = "application/vnd.trolleybus.alone-run+json";
 
 /** That the message `id` has begun to run alone. */
@@ -41,6 +45,9 @@ export class AloneRuns {
   readonly #queue: string;
   /** Runs that this process has lived through, and whose notes may still be there. */
   readonly #over = new Set<string>();
+  /** Messages that are settled, and whose notes could not be taken away yet. */
+  readonly #settled = new Set<string>();
+  #tidying: NodeJS.Timeout | undefined;
 
   constructor(environment: ReceiverEnvironment, endpoint: string) {
     this.#environment = environment;
@@ -66,7 +73,12 @@ export class AloneRuns {
   /** The message is settled: nothing of it is kept. Never rejects; a note that stays is taken away later. */
   async settled({ id, run }: AloneRun): Promise<void> {
     this.#remember(run);
-    await this.#walk(id, (note) => note.id === id).catch((error: unknown) => this.#tellStays(error));
+    try {
+      await this.#walk(id, (note) => note.id === id);
+    } catch (error) {
+      this.#settled.add(id);
+      this.#tellStays(error);
+    }
   }
 
   /** This process lived through the run, but the message is not settled. Never rejects; a note that stays is taken away later. */
@@ -90,6 +102,19 @@ export class AloneRuns {
 
   #tellStays(error: unknown): void {
     this.#environment.logger.debug(`A note of a message that ran alone stays for now: ${textOf(error)}`);
+    if (this.#environment.connection.closing.aborted) return;
+    this.#tidying ??= setTimeout(() => void this.#tidy(), TIDY_AFTER_MS).unref();
+  }
+
+  async #tidy(): Promise<void> {
+    this.#tidying = undefined;
+    const settled = new Set(this.#settled);
+    try {
+      await this.#walk("", ({ id }) => settled.has(id));
+      for (const id of settled) this.#settled.delete(id);
+    } catch (error) {
+      this.#tellStays(error);
+    }
   }
 
   /** Counts the notes of `id` and takes away those that are done with. What is no note of ours is left as it is. @throws what may pass */
@@ -131,7 +156,14 @@ function publishOf(note: Note, queue: string): Publish {
     routingKey: queue,
     content: Buffer.from(JSON.stringify(note)),
     mandatory: true,
-    properties: { persistent: true, mandatory: true, contentType: CONTENT_TYPE, messageId: note.run, type: "trolleybus.alone-run" },
+    properties: {
+      persistent: true,
+      mandatory: true,
+      expiration: NOTE_LIFE_MS,
+      contentType: CONTENT_TYPE,
+      messageId: note.run,
+      type: "trolleybus.alone-run",
+    },
   };
 }
 

@@ -145,9 +145,13 @@ class RabbitmqServer implements RabbitmqUnderFault {
 
   async #depths(): Promise<readonly QueueState[]> {
     const queues = await this.anyNode().management.listQueues();
-    return queues
-      .filter(({ name }) => ENDPOINTS.some((endpoint) => name === endpoint || name.startsWith(`${endpoint}.`)))
-      .map(({ name, messages }) => ({ queue: name, messages: messages ?? 0, deadLetters: name.endsWith(".dead-letter") }));
+    return (
+      queues
+        // Notes of runs alone are no messages: one whose process died in the wrong moment is dropped by the broker a day later.
+        .filter(({ name }) => !name.endsWith(".suspect.runs"))
+        .filter(({ name }) => ENDPOINTS.some((endpoint) => name === endpoint || name.startsWith(`${endpoint}.`)))
+        .map(({ name, messages }) => ({ queue: name, messages: messages ?? 0, deadLetters: name.endsWith(".dead-letter") }))
+    );
   }
 }
 
