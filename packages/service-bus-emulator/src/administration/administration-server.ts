@@ -94,20 +94,31 @@ class Requests {
       error instanceof BrokerError || error instanceof URIError || error instanceof TypeError ? 400 : 500,
       "40000",
     ];
-    sendXml(response, { status, body: writeError(status, /^SubCode=/.test(text) ? text : `SubCode=${subCode}. ${text}`) });
+    sendXml(response, {
+      status,
+      body: writeError(status, /^(SubCode=|Manage,|Authorization failed)/.test(text) ? text : `SubCode=${subCode}. ${text}`),
+    });
   }
 
   #authorize(request: IncomingMessage, path: string, host: string): void {
     const token = request.headers.authorization;
     if (!token) throw new BrokerError("amqp:unauthorized-access", "MissingToken: The request has no Authorization header.");
     const { rights } = this.#options.authorizer.verify(token, `sb://${host}/${path}`);
-    if (!rights.has("Manage")) {
-      throw new BrokerError(
-        "amqp:unauthorized-access",
-        `Unauthorized access for '${request.method}' on '/${path}'. 'Manage' claims are required.`,
-      );
-    }
+    if (rights.has("Manage")) return;
+    throw new BrokerError("amqp:unauthorized-access", missingRight(request.method ?? "GET", path));
   }
+}
+
+/** In the service's words, by which clients and people recognise it. */
+function missingRight(method: string, path: string): string {
+  const child = /\/(subscription|rule)s(?:\/[^/]+)?$/i.exec(path)?.[1];
+  if (child) {
+    const verb = method === "PUT" ? "CreateOrUpdate" : method === "DELETE" ? "Delete" : "Get";
+    const name = `${child.charAt(0).toUpperCase()}${child.slice(1).toLowerCase()}`;
+    return `SubCode=40100: Unauthorized : Unauthorized access for '${verb}${name}' operation on '/${path}'. 'Manage' claims are required.`;
+  }
+  if (method === "GET") return "Manage,EntityRead claims required for this operation.";
+  return `Authorization failed for specified action: Manage,${method === "DELETE" ? "EntityDelete" : "EntityWrite"}.`;
 }
 
 /** @throws URIError when the path is wrongly encoded. */

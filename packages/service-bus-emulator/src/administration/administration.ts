@@ -156,6 +156,7 @@ export class Administration {
 
   #rules(request: AdministrationRequest, subscription: SubscriptionEntity, name: string | undefined): AdministrationResponse {
     const { method, path } = request;
+    if (name === undefined && method === "PUT") return this.#putRule(request, subscription, nameOfRule(request.body));
     if (name === undefined) {
       return this.#list(request, "Rules", subscription.rules.list(), (rule) => ruleEntry(rule, subscription));
     }
@@ -207,13 +208,14 @@ export class Administration {
   #namespaceEntry(): AtomEntry {
     const { createdAt, tier } = this.#namespace;
     const at = new Date(createdAt).toISOString();
-    const units = tier === "Premium" ? 1 : 0;
+    // Only Premium has messaging units; the other tiers do not name them.
+    const units = tier === "Premium" ? 1 : undefined;
     return {
       title: this.#name,
       path: this.#name,
       element: "NamespaceInfo",
       properties:
-        `${tag("Alias", undefined)}${tag("CreatedTime", at)}${tag("MessagingSKU", tier)}${tag("MessagingUnits", units)}` +
+        `${tag("CreatedTime", at)}${tag("MessagingSKU", tier)}${tag("MessagingUnits", units)}` +
         `${tag("ModifiedTime", at)}${tag("Name", this.#name)}${tag("NamespaceType", "Messaging")}`,
       createdAt,
       updatedAt: createdAt,
@@ -233,6 +235,11 @@ function contentOf(body: string): XmlElement {
   const content = child(entry, "content")?.children[0];
   if (entry.name !== "entry" || !content) throw errors.invalid("The body is no ATOM entry with content.");
   return content;
+}
+
+/** The Go SDK leaves the name out of the address when a rule is created without one. */
+function nameOfRule(body: string): string {
+  return childText(contentOf(body), "Name")?.trim() || DEFAULT_RULE.name;
 }
 
 function numberOf(query: URLSearchParams, name: string, otherwise: number): number {

@@ -78,8 +78,11 @@ function assertSendable(entity: QueueDescription | TopicDescription, before: Que
   range("DuplicateDetectionHistoryTimeWindow", entity.duplicateDetectionHistoryTimeWindow, 1, LONGEST_WINDOW);
   range("MaxSizeInMegabytes", entity.maxSizeInMegabytes, 1, 81_920);
   range("MaxMessageSizeInKilobytes", entity.maxMessageSizeInKilobytes, 1, 102_400);
-  if (before && before.requiresDuplicateDetection !== entity.requiresDuplicateDetection) throw unchangeable("RequiresDuplicateDetection");
-  if (before && before.enablePartitioning !== entity.enablePartitioning) throw unchangeable("EnablePartitioning");
+  if (before && before.requiresDuplicateDetection !== entity.requiresDuplicateDetection)
+    throw unchangeable("RequiresDuplicateDetection", "lockDuration" in entity ? "Queue" : "Topic");
+  if (before && before.enablePartitioning !== entity.enablePartitioning) {
+    throw errors.invalid(`Partitioning cannot be changed for ${"lockDuration" in entity ? "Queue" : "Topic"}. `);
+  }
 }
 
 function assertReceivable(
@@ -91,7 +94,8 @@ function assertReceivable(
   assertEntity(entity);
   range("LockDuration", entity.lockDuration, 1, LONGEST_LOCK);
   range("MaxDeliveryCount", entity.maxDeliveryCount, 1, MOST_DELIVERIES);
-  if (before && before.requiresSession !== entity.requiresSession) throw unchangeable("RequiresSession");
+  if (before && before.requiresSession !== entity.requiresSession)
+    throw unchangeable("RequiresSession", "requiresDuplicateDetection" in entity ? "Queue" : "Subscription");
   if (entity.requiresSession && entity.forwardTo !== undefined) {
     throw errors.invalid(`Auto-forwarding is not supported for '${path}', because it requires sessions.`);
   }
@@ -118,6 +122,6 @@ function range(property: string, value: number, least: number, most: number): vo
   );
 }
 
-function unchangeable(property: string): Error {
-  return errors.invalid(`${property} cannot be changed after the entity was created.`);
+function unchangeable(property: string, kind: string): Error {
+  return errors.invalid(`The value for the ${property} property of an existing ${kind} cannot be changed.`);
 }

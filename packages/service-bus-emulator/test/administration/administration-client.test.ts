@@ -100,7 +100,10 @@ describe("The administration client of JavaScript", () => {
     const read = await client.getQueue("changing");
     expect(read.forwardTo).toBeUndefined();
     expect(read.userMetadata).toBeUndefined();
-    expect(await failure(client.updateQueue({ ...read, requiresSession: true }))).toMatchObject({ statusCode: 400 });
+    expect(await failure(client.updateQueue({ ...read, requiresSession: true }))).toMatchObject({
+      statusCode: 400,
+      message: expect.stringContaining("The value for the RequiresSession property of an existing Queue cannot be changed"),
+    });
     expect(await failure(client.updateQueue({ ...read, name: "missing" }))).toMatchObject({
       statusCode: 404,
       code: "MessageEntityNotFoundError",
@@ -330,7 +333,14 @@ describe("An emulator with other keys and another tier", () => {
       const owner = adminClient(basic.adminConnectionString);
       const listener = adminClient(basic.adminConnectionString.replace("owner;SharedAccessKey=o", "listener;SharedAccessKey=l"));
       await owner.createQueue("q");
-      expect(await failure(listener.getQueue("q"))).toMatchObject({ statusCode: 401 });
+      const refused = async (call: Promise<unknown>): Promise<string> => {
+        const { statusCode, message } = await failure(call);
+        return `${statusCode} ${message}`;
+      };
+      expect(await refused(listener.getQueue("q"))).toMatch(/^401 Manage,EntityRead claims required for this operation\./);
+      expect(await refused(listener.createQueue("new"))).toMatch(/^401 Authorization failed for specified action: Manage,EntityWrite\./);
+      expect(await refused(listener.deleteQueue("q"))).toMatch(/^401 Authorization failed for specified action: Manage,EntityDelete\./);
+      expect(await refused(listener.getSubscription("t", "s"))).toContain("Unauthorized access for 'GetSubscription' operation");
       expect((await owner.getNamespaceProperties()).messagingSku).toBe("Basic");
       expect((await failure(owner.createTopic("t"))).message).toContain("'Basic' tier");
       expect(await failure(owner.createQueue("s", { requiresSession: true }))).toMatchObject({ statusCode: 400 });
