@@ -8,16 +8,16 @@ import type { BrokerUnderTest } from "./transports/transport.js";
 /** Above the time after which RabbitMQ repeats the hop from a retry queue whose confirm was lost with a node: 3 minutes, looked at every 3. */
 const DRAIN_LIMIT_MS = 480_000;
 
-/** Resolves when nothing waits, nothing is handled and nothing is outstanding; false when that is not so within the limit. */
-export async function untilQuiet(broker: BrokerUnderTest, supervisor: Supervisor, limitMs = DRAIN_LIMIT_MS): Promise<boolean> {
-  const deadline = performance.now() + limitMs;
+/** Resolves when nothing waits, nothing is handled and nothing is outstanding; false when that is not so in time. @throws when the run is interrupted */
+export async function untilQuiet(broker: BrokerUnderTest, supervisor: Supervisor, signal: AbortSignal): Promise<boolean> {
+  const deadline = performance.now() + DRAIN_LIMIT_MS;
   let quietSince: number | undefined;
   while (performance.now() < deadline) {
     const idle = supervisor.services.every(({ status }) => status.outstanding === 0 && status.running === 0);
     const quiet = idle && (await isEmpty(broker));
     quietSince = quiet ? (quietSince ?? performance.now()) : undefined;
     if (quietSince !== undefined && performance.now() - quietSince > broker.depthsAgeMs) return true;
-    await sleep(250);
+    await sleep(250, undefined, { signal });
   }
   return false;
 }

@@ -101,7 +101,8 @@ export class FaultRun {
     await supervisor.stop(supervisor.publishers);
     // What other libraries left standing still is not lost yet: they may start afresh. Ours has to come through by itself.
     if (this.#options.client !== "trolleybus") await Promise.all(supervisor.consumers.map((service) => service.restartPolitely()));
-    if (!(await untilQuiet(this.#broker, supervisor))) note({ event: "trouble", text: "the queues did not become empty" });
+    if (!(await untilQuiet(this.#broker, supervisor, this.#stopped.signal)))
+      note({ event: "trouble", text: "the queues did not become empty" });
     await supervisor.stop(supervisor.consumers);
     if (this.#full) await drainDeadLetters(this.#broker.direct, note);
     await noteDepths(this.#broker, note);
@@ -165,7 +166,7 @@ export class FaultRun {
         for (const publisher of supervisor.publishers) publisher.send({ command: "pause" });
         try {
           await sleep(1_000);
-          if (!(await untilQuiet(this.#broker, supervisor))) throw new Error("the queues did not become empty");
+          if (!(await untilQuiet(this.#broker, supervisor, this.#stopped.signal))) throw new Error("the queues did not become empty");
           await work();
         } finally {
           for (const publisher of supervisor.publishers) publisher.send({ command: "resume" });
