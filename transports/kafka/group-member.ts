@@ -6,8 +6,8 @@ import type { ReceiverEnvironment } from "./receiver-environment.js";
 
 /** How long a fetch waits in the broker when nothing comes: what `resume` and `stop` may take longer, and a heartbeat may come later. */
 const MAX_WAIT_MS = 250;
-const MAX_BYTES_PER_PARTITION = 256 * 1024;
-const MAX_BYTES = 4 * 1024 * 1024;
+const MAX_BYTES_PER_PARTITION = 128 * 1024;
+const MAX_BYTES = 2 * 1024 * 1024;
 /** New partitions are noticed within this time. */
 const METADATA_MAX_AGE_MS = 30_000;
 const LONGEST_HEARTBEAT_MS = 3_000;

@@ -240,6 +240,7 @@ export class GroupReader {
     const anew = this.#partitions.add(new AssignedPartition(partition.role, batch.partition));
     const first = batch.records[0]?.offset ?? 0;
     anew.load(first, readCommitMetadata(""), this.#purpose.prefetch);
+    this.#supervisor.member?.resume(batch.topic, batch.partition);
     return this.#pump.accept(anew, batch);
   }
 
