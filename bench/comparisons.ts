@@ -1,3 +1,5 @@
+import { serviceBusDrain, serviceBusPublish } from "./cases/azure-service-bus-bus.js";
+import { serviceBusRawDrain, serviceBusRawPublish } from "./cases/azure-service-bus-raw.js";
 import {
   kafkaBusDrain,
   kafkaBusFill,
@@ -35,7 +37,7 @@ export interface Goal {
 
 export interface Comparison {
   readonly name: string;
-  readonly needs: "nothing" | "rabbitmq" | "kafka";
+  readonly needs: "nothing" | "rabbitmq" | "kafka" | "service-bus";
   readonly baseline: Case;
   /** Runs between the two, for what the second finds. */
   readonly between?: Case;
@@ -164,6 +166,26 @@ export const COMPARISONS: readonly Comparison[] = [
     goals: [
       { what: "CPU of one core", ratio: (bus) => bus.cpuPercent ?? 0, unit: "%", atMost: 4 },
       { what: "longest of five stop()", ratio: (bus) => bus.stopMs ?? 0, unit: "ms", atMost: 500 },
+    ],
+  },
+  {
+    name: "Service Bus publish, 100 outstanding, against a send a message",
+    needs: "service-bus",
+    baseline: serviceBusRawPublish,
+    bus: serviceBusPublish,
+    goals: [
+      { what: "rate", ratio: rate, atLeast: 3 },
+      { what: "CPU", ratio: cpu },
+    ],
+  },
+  {
+    name: "Service Bus drain, prefetch 100",
+    needs: "service-bus",
+    baseline: serviceBusRawDrain,
+    bus: serviceBusDrain,
+    goals: [
+      { what: "rate", ratio: rate, atLeast: 0.95 },
+      { what: "CPU", ratio: cpu },
     ],
   },
 ];

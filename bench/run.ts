@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { cpus } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { removeAllOfServiceBus } from "./cases/azure-service-bus-raw.js";
 import { removeAllOfKafka } from "./cases/kafka-raw.js";
 import { removeAll } from "./cases/rabbitmq-raw.js";
 import { COMPARISONS, type Comparison, type Goal } from "./comparisons.js";
@@ -20,6 +21,7 @@ const rounds = Number(values.rounds);
 const BROKERS = {
   rabbitmq: { variable: "RABBITMQ_URL", removeAll },
   kafka: { variable: "KAFKA_BROKERS", removeAll: removeAllOfKafka },
+  "service-bus": { variable: "SERVICE_BUS_CONNECTION", removeAll: removeAllOfServiceBus },
 } as const;
 
 interface Round {
@@ -71,7 +73,10 @@ for (const comparison of COMPARISONS.filter(({ name }) => values.only === undefi
   console.log(comparison.name);
   const variable = comparison.needs === "nothing" ? undefined : BROKERS[comparison.needs].variable;
   if (variable !== undefined && process.env[variable] === undefined) {
-    const how = `eval "$(node scripts/brokers env)" after npm run brokers up ${comparison.needs}`;
+    const how =
+      comparison.needs === "service-bus"
+        ? "npx trolleybus-service-bus-emulator, and the connection string that it prints"
+        : `eval "$(node scripts/brokers env)" after npm run brokers up ${comparison.needs}`;
     console.log(`  left out: ${variable} names no broker (${how})\n`);
     continue;
   }

@@ -7,6 +7,7 @@ const bench = await Bench.start({ tier: "Basic" });
 
 class Placed {
   static readonly messageType = "shop.placed";
+  constructor(readonly orderId: string) {}
 }
 
 test("a namespace of the Basic tier has queues: commands work", async () => {
