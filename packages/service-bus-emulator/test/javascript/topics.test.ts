@@ -3,8 +3,8 @@ import Long from "long";
 import { expect, test } from "vitest";
 import { BrokerServer } from "../support/broker-server.js";
 
-async function bodies(receiver: ServiceBusReceiver, atMost = 20): Promise<unknown[]> {
-  const messages = await receiver.receiveMessages(atMost, { maxWaitTimeInMs: 400 });
+async function bodies(receiver: ServiceBusReceiver, atMost: number): Promise<unknown[]> {
+  const messages = await receiver.receiveMessages(atMost, { maxWaitTimeInMs: 10_000 });
   for (const message of messages) await receiver.completeMessage(message);
   return messages.map((message) => message.body);
 }
@@ -16,8 +16,8 @@ test("every subscription gets its own copy", async () => {
   broker.namespace.createSubscription("t", "b");
   const client = broker.client();
   await client.createSender("t").sendMessages({ body: 1 });
-  expect(await bodies(client.createReceiver("t", "a"))).toEqual([1]);
-  expect(await bodies(client.createReceiver("t", "b"))).toEqual([1]);
+  expect(await bodies(client.createReceiver("t", "a"), 1)).toEqual([1]);
+  expect(await bodies(client.createReceiver("t", "b"), 1)).toEqual([1]);
 });
 
 test("rules are added, listed and removed by the SDK's rule manager, and decide what comes in", async () => {
@@ -49,9 +49,10 @@ test("rules are added, listed and removed by the SDK's rule manager, and decide 
     { body: "blue 2", subject: "blue", applicationProperties: { size: 2 } },
   ]);
   const receiver = client.createReceiver("t", "s");
-  const messages = await receiver.receiveMessages(5, { maxWaitTimeInMs: 500 });
+  const messages = await receiver.receiveMessages(2, { maxWaitTimeInMs: 10_000 });
   expect(messages.map((message) => message.body)).toEqual(["red 3", "blue 1"]);
   expect(messages[0]?.applicationProperties).toMatchObject({ seen: "yes" });
+  expect((await receiver.peekMessages(10, { fromSequenceNumber: Long.ONE })).length).toBe(2);
 });
 
 test("a subscription has a dead-letter queue, and receives what was scheduled on the topic", async () => {
@@ -61,7 +62,7 @@ test("a subscription has a dead-letter queue, and receives what was scheduled on
   const client = broker.client();
   await client.createSender("t").scheduleMessages({ body: 1 }, new Date(Date.now() + 300));
   const receiver = client.createReceiver("t", "s");
-  const [message] = await receiver.receiveMessages(1, { maxWaitTimeInMs: 2_000 });
+  const [message] = await receiver.receiveMessages(1, { maxWaitTimeInMs: 10_000 });
   if (!message) throw new Error("no message came");
   await receiver.deadLetterMessage(message, { deadLetterReason: "r", deadLetterErrorDescription: "d" });
   const [dead] = await client.createReceiver("t", "s", { subQueueType: "deadLetter" }).receiveMessages(1);
@@ -78,7 +79,7 @@ test("what is forwarded arrives in the target, and the source cannot be received
   await client.createSender("t").sendMessages({ body: 1, messageId: "m", applicationProperties: { a: 1 } });
   await client.createSender("first").sendMessages({ body: 2 });
   const receiver = client.createReceiver("target");
-  const messages = await receiver.receiveMessages(2, { maxWaitTimeInMs: 1_000 });
+  const messages = await receiver.receiveMessages(2, { maxWaitTimeInMs: 10_000 });
   expect(messages.map((message) => message.body)).toEqual([1, 2]);
   expect(messages[0]).toMatchObject({ messageId: "m", applicationProperties: { a: 1 } });
   await expect(client.createReceiver("t", "s").receiveMessages(1)).rejects.toMatchObject({ retryable: false });
@@ -92,7 +93,7 @@ test("what cannot be forwarded is in the transfer dead-letter queue", async () =
   await client.createSender("source").sendMessages({ body: 1 });
   const [dead] = await client
     .createReceiver("source", { subQueueType: "transferDeadLetter" })
-    .receiveMessages(1, { maxWaitTimeInMs: 2_000 });
+    .receiveMessages(1, { maxWaitTimeInMs: 10_000 });
   expect(dead?.body).toBe(1);
 });
 
@@ -105,7 +106,7 @@ test("dead letters that are forwarded say where they come from", async () => {
   const receiver = client.createReceiver("q");
   const [message] = await receiver.receiveMessages(1);
   if (message) await receiver.deadLetterMessage(message, { deadLetterReason: "r", deadLetterErrorDescription: "d" });
-  const [dead] = await client.createReceiver("graveyard").receiveMessages(1, { maxWaitTimeInMs: 2_000 });
+  const [dead] = await client.createReceiver("graveyard").receiveMessages(1, { maxWaitTimeInMs: 10_000 });
   expect(dead).toMatchObject({ body: 1, deadLetterSource: "q", deadLetterReason: "r" });
 });
 

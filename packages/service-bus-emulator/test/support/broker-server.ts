@@ -38,7 +38,7 @@ export class BrokerServer implements AsyncDisposable {
 
   /** Microsoft's client, closed with the server. It gives up early, so that a test that hangs says where. */
   client(options: ServiceBusClientOptions = {}): ServiceBusClient {
-    const client = new ServiceBusClient(this.connectionString, { retryOptions: { maxRetries: 0, timeoutInMs: 5_000 }, ...options });
+    const client = new ServiceBusClient(this.connectionString, { retryOptions: { maxRetries: 0, timeoutInMs: 10_000 }, ...options });
     this.#clients.push(client);
     return client;
   }

@@ -174,7 +174,7 @@ export class RawClient {
   }
 
   async #until(condition: () => boolean, what: string, closedIsFine = false): Promise<void> {
-    const deadline = Date.now() + 5_000;
+    const deadline = Date.now() + 15_000;
     while (!condition()) {
       if (this.#closed && !closedIsFine) throw new Error(`the connection was closed while the client waited for ${what}`);
       if (Date.now() > deadline)

@@ -1,4 +1,4 @@
-import { expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import { readDeliveryState } from "../../src/amqp/delivery-state.js";
 import { filterOf } from "../../src/amqp/termini.js";
 import {
@@ -24,6 +24,7 @@ import {
 } from "../../src/amqp/values.js";
 import { BATCH_FORMAT } from "../../src/service-bus/message-format.js";
 import { BrokerServer } from "../support/broker-server.js";
+import { eventually } from "../support/eventually.js";
 import { Requests, section, sectionsOf } from "../support/management.js";
 import { RawClient } from "../support/raw-client.js";
 
@@ -145,7 +146,7 @@ test("abandon and dead-letter change application properties and leave the other 
   const second = again.performative.deliveryId ?? -1;
   client.send(0, { kind: "disposition", role: true, first: second, settled: false, state: outcome(0x25n, [error]) });
   // JavaScript's client takes an error in the answer for a failure, Java's wants the outcome that it asked for.
-  await vi.waitFor(async () =>
+  await eventually(async () =>
     expect((await client.next("disposition")).performative).toMatchObject({ first: second, settled: true, state: outcome(0x25n) }),
   );
   await client.attachReceiver(2, "q/$DeadLetterQueue", RECEIVE_AND_DELETE);

@@ -2,10 +2,11 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { createInterface } from "node:readline";
-import { expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import { encodeFrame } from "../../src/amqp/frames.js";
 import { map } from "../../src/amqp/values.js";
 import { BrokerServer } from "../support/broker-server.js";
+import { eventually } from "../support/eventually.js";
 import { Requests, section } from "../support/management.js";
 import { RawClient } from "../support/raw-client.js";
 
@@ -50,11 +51,11 @@ test("ten thousand connections at once are taken and given up again, and clients
   const child = spawn(process.execPath, ["-e", OPEN_MANY, String(broker.port), "10000"], { stdio: ["pipe", "pipe", "inherit"] });
   const [line] = (await once(createInterface(child.stdout), "line")) as [string];
   expect(line).toBe("open");
-  await vi.waitFor(() => expect(broker.server.connections).toBe(10_000));
+  await eventually(() => expect(broker.server.connections).toBe(10_000));
   await expectToServe(broker);
   child.stdin.end();
   await once(child, "exit");
-  await vi.waitFor(() => expect(broker.server.connections).toBe(0), { timeout: 10_000 });
+  await eventually(() => expect(broker.server.connections).toBe(0));
   await expectToServe(broker);
 });
 
@@ -101,7 +102,7 @@ test("frames whose values are garbage end the connection or the link that they c
     client.socket.end();
     await once(client.socket, "close");
   }
-  await vi.waitFor(() => expect(broker.server.connections).toBe(0));
+  await eventually(() => expect(broker.server.connections).toBe(0));
   broker.namespace.createQueue("q2");
   const client = await open(broker);
   await client.attachReceiver(0, "q2");
@@ -116,7 +117,7 @@ test("a socket that is cut in the middle of a message leaves nothing of it behin
   await client.next("flow");
   client.transfer(0, 0, section(0x77, "first half"), { more: true });
   client.destroy();
-  await vi.waitFor(() => expect(broker.server.connections).toBe(0));
+  await eventually(() => expect(broker.server.connections).toBe(0));
   const other = await open(broker);
   const requests = await Requests.open(other, "q/$management", 4);
   const { status } = await requests.ask(
