@@ -63,6 +63,8 @@ export interface Findings {
 export interface CheckOptions {
   /** Endpoints that promised order by key. */
   readonly ordered: readonly string[];
+  /** So long after its end a fault may still cost a process what it has in hand. @default 10,000 */
+  readonly aftermathMs?: number | undefined;
 }
 
 /** Compares what was sent with what became of it. */
@@ -129,7 +131,7 @@ function judge(history: History, options: CheckOptions): Findings {
     lost,
     unexpected,
     corrupt,
-    repeats: findRepeats(history),
+    repeats: findRepeats(history, options.aftermathMs),
     handledTwice,
     outOfOrder: findOutOfOrder(history, options.ordered),
     misjudged,

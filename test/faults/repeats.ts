@@ -3,8 +3,8 @@ import type { FaultEvent } from "./ledger-event.js";
 
 /** A delivery that was settled too late to count is lost with what happens to its process within this time after the handler has ended. */
 const SETTLING_MS = 30_000;
-/** A process may still run what it got before the fault, some time after the fault is over. */
-const AFTERMATH_MS = 10_000;
+/** @default of `aftermathMs`: a process may still run what it got before the fault, some time after the fault is over */
+export const AFTERMATH_MS = 10_000;
 
 /** A run for which the message had already been delivered to somebody. */
 export interface Repeat {
@@ -30,8 +30,8 @@ export interface Repeats {
  * it may cause. Or by a copy that was sent on purpose and reached another instance. Retries of a failed handler are not extra runs: they
  * have other attempt numbers.
  */
-export function findRepeats(history: History): Repeats {
-  const budget = new Budget(history.faults);
+export function findRepeats(history: History, aftermathMs: number = AFTERMATH_MS): Repeats {
+  const budget = new Budget(history.faults, aftermathMs);
   const all: Repeat[] = [];
   const copiesUsed = new Map<string, number>();
   const extra = [...history.messages.values()].flatMap(extraRuns).sort((a, b) => a.run.startedAt - b.run.startedAt);
@@ -87,7 +87,10 @@ class Budget {
   readonly #left = new Map<FaultEvent, Map<string, number>>();
   readonly total: number;
 
-  constructor(faults: readonly FaultEvent[]) {
+  readonly #aftermathMs: number;
+
+  constructor(faults: readonly FaultEvent[], aftermathMs: number) {
+    this.#aftermathMs = aftermathMs;
     this.#faults = [...faults].sort((a, b) => a.until - b.until);
     let total = 0;
     for (const fault of faults) {
@@ -103,7 +106,7 @@ class Budget {
 
   explain(run: Run, earlier: readonly Run[], sendings: readonly Sending[]): FaultEvent | undefined {
     for (const fault of this.#faults) {
-      for (const other of earlier) if (lostWith(other, fault, run) && this.#spend(fault, other.process)) return fault;
+      for (const other of earlier) if (lostWith(other, fault, run, this.#aftermathMs) && this.#spend(fault, other.process)) return fault;
       if (heldThrough(run, fault, earlier) && this.#spend(fault, run.process)) return fault;
       for (const sending of sendings) if (resentAfter(sending, fault) && this.#spend(fault, sending.process)) return fault;
     }
@@ -119,8 +122,8 @@ class Budget {
   }
 }
 
-function lostWith(earlier: Run, fault: FaultEvent, rerun: Run): boolean {
-  return fault.until + AFTERMATH_MS >= earlier.startedAt && fault.from <= Math.min(rerun.startedAt, earlier.endedAt + SETTLING_MS);
+function lostWith(earlier: Run, fault: FaultEvent, rerun: Run, aftermathMs: number): boolean {
+  return fault.until + aftermathMs >= earlier.startedAt && fault.from <= Math.min(rerun.startedAt, earlier.endedAt + SETTLING_MS);
 }
 
 /** Whether its own process can have held this delivery when the fault began, and have heard only after it that somebody else got it meanwhile. */

@@ -66,7 +66,7 @@ async function runAgainst(broker: BrokerUnderTest, options: RunOptions): Promise
     await run.close();
     for (const signal of INTERRUPTS) process.off(signal, interrupt);
   }
-  const findings = await check(readLedgers(run.folder), { ordered: [ORDERED] });
+  const findings = await check(readLedgers(run.folder), { ordered: [ORDERED], aftermathMs: broker.aftermathMs });
   console.log(`\n${table(findings)}`);
   console.log(`  on again after a fault: median ${seconds(run.recoveriesMs, 0.5)}, longest ${seconds(run.recoveriesMs, 1)}\n`);
   const good = holds(findings);

@@ -8,6 +8,8 @@ import { StandstillWatch } from "./kafka-standstill.js";
 const REPAIR_LIMIT_MS = 90_000;
 /** A retry topic is made anew by the first retry that needs it, which comes soon, but may not come at all. */
 const RETRY_COMES_WITHIN_MS = 30_000;
+/** Every publisher has looked for new partitions by then. */
+const METADATA_AGE_MS = 35_000;
 /** More would make a topic of a long run as wide as the run is long. */
 const MOST_PARTITIONS = 40;
 /** Partitions of a member that was killed go on after one session, and a rebalance on top of it may take another. */
@@ -120,6 +122,8 @@ function growths({ admin }: KafkaUnderFault): readonly FaultKind[] {
         let done = "";
         await scene.whileEmpty(async () => {
           done = await grow(Step.messageType, scene.random.integer(1, 3));
+          // Until then a publisher that has not looked again would put a key where it was before.
+          await scene.wait(METADATA_AGE_MS);
         });
         return done;
       }),

@@ -21,6 +21,8 @@ const LEAST_PARTITIONS = 6;
 const BROKER_SETTINGS = { "broker.session.timeout.ms": 1_500, "broker.heartbeat.interval.ms": 300 };
 /** On three brokers that share two processors a node would lose its session while nothing is wrong. */
 const CLUSTER_SETTINGS = { "broker.session.timeout.ms": 3_000, "broker.heartbeat.interval.ms": 500 };
+/** An instance that is gone is missed after its session, and the group then waits for the others for two sessions at most. */
+const AFTERMATH_MS = 10_000 + 3 * SESSION_TIMEOUT_MS;
 /** What is done is committed within this time. */
 const DEPTHS_AGE_MS = 3_000;
 const IN_SYNC_WITHIN_MS = 60_000;
@@ -166,6 +168,7 @@ class KafkaServer implements KafkaUnderFault {
         this.#services,
       ),
       rebalances: true,
+      aftermathMs: AFTERMATH_MS,
       depths: () => this.#depths(),
       depthsAgeMs: DEPTHS_AGE_MS,
       kinds: own.kinds,

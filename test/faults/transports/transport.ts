@@ -21,6 +21,8 @@ export interface BrokerUnderTest {
   readonly direct: unknown;
   /** Whoever joins or leaves an endpoint takes deliveries from its other instances (Kafka): a fault that hits one consumer hits all. */
   readonly rebalances: boolean;
+  /** So long after its end a fault may still cost an instance what it has in hand. @default 10,000 */
+  readonly aftermathMs?: number;
   /** The ways in which this broker can be broken. */
   readonly kinds: readonly FaultKind[];
   /** What waits in every queue that belongs to the suite. The figures may be `depthsAgeMs` old. */
