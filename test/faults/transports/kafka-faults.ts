@@ -143,12 +143,7 @@ function retentions(server: KafkaUnderFault): readonly FaultKind[] {
       const partitions = (await admin.offsets(topic))
         .map(({ partition, low }) => ({ partition, low, offset: Math.min(...committed.map((each) => each.get(partition) ?? -1)) }))
         .filter(({ low, offset }) => offset > low);
-      await admin.do((client) =>
-        client.deleteTopicRecords({
-          topic,
-          partitions: partitions.map(({ partition, offset }) => ({ partition, offset: String(offset) })),
-        }),
-      );
+      await admin.deleteRecords(topic, partitions);
       return `${topic}, ${partitions.length} partitions`;
     }),
     {
