@@ -34,10 +34,14 @@ export class FolderLock {
   }
 }
 
-/** Its name is short whatever the folder's is: sockets have a limit of about 100 characters. */
+/** Names of sockets have a limit of about 100 characters: where the folder's is too long, it is one made of it among the temporary files. */
+const LONGEST_NAME = 100;
+
 function socketPath(folder: string): string {
   const name = `trolleybus-${createHash("sha256").update(folder).digest("hex").slice(0, 24)}`;
-  return process.platform === "win32" ? `\\\\.\\pipe\\${name}` : `${tmpdir()}/${name}.sock`;
+  if (process.platform === "win32") return `\\\\.\\pipe\\${name}`;
+  const inside = `${folder}/lock.sock`;
+  return Buffer.byteLength(inside) <= LONGEST_NAME ? inside : `${tmpdir()}/${name}.sock`;
 }
 
 function isAnswered(path: string): Promise<boolean> {
