@@ -69,11 +69,6 @@ export class Connection implements SessionConnection {
     socket.on("close", () => this.#onClosed());
   }
 
-  /** What the peer said of itself; undefined before its open. */
-  get peer(): Open | undefined {
-    return this.#peer;
-  }
-
   get canDeliver(): boolean {
     return !this.#stopped && this.#state === "open";
   }

@@ -1,6 +1,7 @@
 import { AmqpError } from "./amqp-error.js";
 import { errorValue } from "./delivery-state.js";
 import type { Attach, Detach, Flow, Performative } from "./performatives.js";
+import { sourceOrEmpty, targetOrEmpty } from "./termini.js";
 import type { AmqpMap, AmqpValue } from "./values.js";
 
 /** What a link uses of the session that it belongs to. */
@@ -23,7 +24,6 @@ export type LinkFlow = Pick<Flow, "handle" | "deliveryCount" | "linkCredit" | "d
 /** What the answer to an attach says beyond what it repeats of the question. */
 export interface Acceptance {
   readonly source?: AmqpValue | undefined;
-  readonly target?: AmqpValue | undefined;
   readonly properties?: AmqpMap | undefined;
   readonly maxMessageSize?: number | undefined;
 }
@@ -57,7 +57,7 @@ export abstract class Link {
     return this.#state === "attaching";
   }
 
-  /** Answers the attach. Settle modes and termini are repeated, as Go's client demands. Nothing when the peer has gone meanwhile. */
+  /** Answers the attach. Settle modes and termini are repeated, as Go's client demands, and there are always both, as Python's does. Nothing when the peer has gone meanwhile. */
   accept(acceptance: Acceptance): void {
     if (this.#state !== "attaching") return;
     this.#state = "attached";
@@ -68,8 +68,8 @@ export abstract class Link {
       role: !this.attach.role,
       sndSettleMode: this.attach.sndSettleMode,
       rcvSettleMode: this.attach.rcvSettleMode,
-      source: acceptance.source ?? this.attach.source,
-      target: acceptance.target ?? this.attach.target,
+      source: acceptance.source ?? sourceOrEmpty(this.attach.source),
+      target: targetOrEmpty(this.attach.target),
       initialDeliveryCount: this.attach.role ? 0 : undefined,
       maxMessageSize: acceptance.maxMessageSize,
       properties: acceptance.properties,

@@ -1,6 +1,6 @@
 import { type DeliveryState, REJECTED_AS_ASKED, rejectedState } from "../amqp/delivery-state.js";
 import type { OutgoingLink, OutgoingLinkHandler, Settlement } from "../amqp/outgoing-link.js";
-import { targetOrEmpty, withFilter } from "../amqp/termini.js";
+import { withFilter } from "../amqp/termini.js";
 import { type AmqpMap, type AmqpValue, integerOf, isDescribed, long, mapGet, symbolMap, textOf } from "../amqp/values.js";
 import type { Delivery, Namespace, Outcome, Receivable, ReceiveMode, Receiver, ReceiverOptions } from "../broker/contracts.js";
 import { toAmqpError } from "./errors.js";
@@ -33,7 +33,7 @@ export class ReceiveLink implements OutgoingLinkHandler {
   /** @throws BrokerError when the entity cannot be received from in this way */
   open(): void {
     this.#receiver = this.#entity.openReceiver(this.#options());
-    this.#link.accept({ target: targetOrEmpty(this.#link.attach.target) });
+    this.#link.accept({});
   }
 
   /** @param filter the session filter: an id, or null for the next free session; Go's client describes it, Java's does not */
@@ -95,7 +95,6 @@ export class ReceiveLink implements OutgoingLinkHandler {
     const { id, lockedUntil } = receiver.session ?? { id: "", lockedUntil: 0 };
     this.#link.accept({
       source: withFilter(this.#link.attach.source, SESSION_FILTER, id),
-      target: targetOrEmpty(this.#link.attach.target),
       properties: symbolMap({ "com.microsoft:locked-until-utc": long(dotnetTicks(lockedUntil)) }),
     });
   }

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { AmqpError } from "../amqp/amqp-error.js";
 import { ACCEPTED_STATE } from "../amqp/delivery-state.js";
 import type { OutgoingLink, OutgoingLinkHandler, Settlement } from "../amqp/outgoing-link.js";
-import { addressOf, targetOrEmpty } from "../amqp/termini.js";
+import { addressOf } from "../amqp/termini.js";
 
 /** Answers that wait for the credit of a client; one that asks without ever reading loses the link. */
 const MAX_WAITING = 10_000;
@@ -19,7 +19,7 @@ export class ReplyLink implements OutgoingLinkHandler {
     this.#link = link;
     this.#onGone = onGone;
     link.use(this);
-    link.accept({ target: targetOrEmpty(link.attach.target) });
+    link.accept({});
   }
 
   /** What the client names in `reply-to`; undefined when it named nothing. */

@@ -173,6 +173,11 @@ test("an attach is answered with the settle modes, the source and the target of 
   expect(sender.performative).toMatchObject({ role: true, sndSettleMode: 2, rcvSettleMode: 0, maxMessageSize: 262_144 });
   expect(sender.performative.source).toEqual(described(ulong(0x28n), ["client"]));
   expect(sender.performative.target).toEqual(described(ulong(0x29n), ["q"]));
+  // Python's client takes no answer for accepted that lacks one of the two.
+  const sourceless = await client.attachSender(2, "q", { source: undefined });
+  expect(sourceless.performative.source).toEqual(described(ulong(0x28n), []));
+  const targetless = await client.attachReceiver(3, "q", { target: undefined });
+  expect(targetless.performative.target).toEqual(described(ulong(0x29n), []));
   client.destroy();
 });
 
