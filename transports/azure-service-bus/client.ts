@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import type * as AzureServiceBus from "@azure/service-bus";
+import { mendAddressOfLostLinks } from "./client-repair.js";
 import { AzureServiceBusError } from "./errors.js";
 
 /** What the adapter needs of @azure/service-bus. Only types of it are imported elsewhere: the package itself is loaded here, when a bus opens. */
@@ -28,7 +29,20 @@ export async function loadClient(): Promise<ServiceBusModule> {
       { retryable: false },
     );
   }
+  isMended ||= mend();
   return module.default ?? module;
+}
+
+let isMended = false;
+
+// In a bundle nothing can be resolved.
+function mend(): true {
+  try {
+    mendAddressOfLostLinks(import.meta.resolve("@azure/service-bus"));
+  } catch {
+    // Nothing is mended.
+  }
+  return true;
 }
 
 /** Whether version `a` comes before `b`; pre-releases count as their release. */

@@ -20,6 +20,8 @@ export interface SenderLinkOwner {
 const MAX_OUTSTANDING = 64;
 /** However large a message may be, a batch may not be larger. */
 const MAX_BATCH_BYTES = 1_048_576;
+/** Several batches on their way at one time are faster than one: while the service stores one the next is written. */
+const MAX_BATCH_MESSAGES = 50;
 /** More than what is around a message's body and headers: a message that is smaller by so much needs no measuring. */
 const OVERHEAD_BYTES = 16_384;
 /** The handed over are cut off the queue's array by so many at a time. */
@@ -141,7 +143,7 @@ export class SenderLink {
         if (!entry.isAnswered) entries.push(entry);
       }
       this.#head++;
-      if (entry.goesAlone) break;
+      if (entry.goesAlone || entries.length >= MAX_BATCH_MESSAGES) break;
     }
     if (entries.length > 0) void this.#hand(entries, batch);
   }

@@ -10,8 +10,8 @@ const PORT = Number(process.env["TROLLEYBUS_FAULTS_PORT"] ?? 5_840);
 const ADMIN_PORT = PORT + 1;
 /** The shortest that the adapter takes, so that what a dead process held comes back within a test's patience. */
 const LOCK_DURATION = "10s";
-/** Twice in the publish timeout of the services, so that a frozen broker leaves time for a second try. */
-const OPERATION_TIMEOUT = "4s";
+/** Within the publish timeout of the services, so that a frozen broker leaves time for a second try; long enough for a machine that is busy. */
+const OPERATION_TIMEOUT = "8s";
 /** Counts are those of the moment, settlements those of a moment before. */
 const DEPTHS_AGE_MS = 1_000;
 
