@@ -29,20 +29,17 @@ export async function loadClient(): Promise<ServiceBusModule> {
       { retryable: false },
     );
   }
-  isMended ||= mend();
+  mend();
   return module.default ?? module;
 }
 
-let isMended = false;
-
-// In a bundle nothing can be resolved.
-function mend(): true {
+// In a bundle nothing can be resolved, and nothing is mended.
+function mend(): void {
   try {
     mendAddressOfLostLinks(import.meta.resolve("@azure/service-bus"));
   } catch {
-    // Nothing is mended.
+    // It is as it was.
   }
-  return true;
 }
 
 /** Whether version `a` comes before `b`; pre-releases count as their release. */
