@@ -20,9 +20,9 @@ export interface RunOptions {
 
 export const USAGE = `npm run faults -- [options]
 
-  --transport NAME   what is under test: rabbitmq, kafka                                (rabbitmq)
+  --transport NAME   what is under test: rabbitmq, kafka, azure-service-bus             (rabbitmq)
   --broker NAME      which server of it: rabbitmq, rabbitmq-4, rabbitmq-cluster;
-                     kafka, kafka-3, kafka-cluster                                      (the transport's first)
+                     kafka, kafka-3, kafka-cluster; emulator                            (the transport's first)
   --store NAME       where handled ids are remembered: memory                           (memory)
   --client NAME      trolleybus, or what it is compared with: raw-amqplib, rascal, amqp-connection-manager
   --seed NUMBER      decides what is broken, when and for how long                      (of the clock; printed)
