@@ -351,6 +351,25 @@ describeWithRabbitmq("suspects", ({ url }) => {
     expect(await bench.ready("shipping.suspect")).toBe(0);
   });
 
+  test("an endpoint that meets suspects at its start receives everything else after them", async () => {
+    const bench = new Bench(url);
+    const plan = bench.plan("shipping");
+    const port = await bench.port();
+    await port.transport.provision({ events: [], endpoints: [plan] }, "create");
+    const channel = await bench.channel();
+    channel.sendToQueue(`${bench.namePrefix}shipping.suspect`, Buffer.from("suspect"), { persistent: true, messageId: "suspect" });
+    await eventually("the suspect to be stored", async () => (await bench.ready("shipping.suspect")) === 1);
+
+    const inbox = await port.receive(plan);
+    await port.send(message({ endpoint: "shipping" }, "innocent"));
+
+    (await inbox.reach(1))[0]?.complete();
+    await inbox.reach(2);
+    expect(inbox.texts).toEqual(["suspect", "innocent"]);
+    inbox.deliveries[1]?.complete();
+    await inbox.close();
+  });
+
   test("the note of a run whose process never came back expires after a day", { timeout: 60_000 }, async () => {
     const bench = new Bench(url);
     const plan = bench.plan("shipping");

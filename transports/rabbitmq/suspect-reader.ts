@@ -108,7 +108,11 @@ export class SuspectReader {
       let pauseMs = LOOK_EVERY_MS / 2 + (Math.random() * LOOK_EVERY_MS) / 2;
       try {
         if (isPaused || (await this.#look()) > 0) {
-          isPaused = true;
+          // Once for each resume: it is counted.
+          if (!isPaused) {
+            isPaused = true;
+            await this.#main.pause();
+          }
           await this.#runSuspects();
           pauseMs = SLICE_MS;
         }
@@ -126,7 +130,6 @@ export class SuspectReader {
   }
 
   async #runSuspects(): Promise<void> {
-    await this.#main.pause();
     while ((this.#main.held?.size ?? 0) > 0) await this.#main.held?.whenEmpty();
     if (!(await suspectTurn.take(SLICE_MS, this.#stopping.signal))) return;
     try {
