@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Channel } from "amqplib";
 import { delay } from "../../src/util/delay.js";
 import { closeChannel } from "./close-channel.js";
-import { textOf } from "./errors.js";
+import { serverAnswer, textOf } from "./errors.js";
 import type { Publish } from "./mapping.js";
 import { openedInTime } from "./open-channel.js";
 import type { ReceiverEnvironment } from "./receiver-environment.js";
@@ -57,9 +57,12 @@ export class AloneRuns {
 
   /** Notes, confirmed by the broker, that the message begins to run alone. @throws what may pass */
   async begin(id: string): Promise<AloneRun> {
-    const { unfinished } = await this.#walk(id, () => false);
-    const run = randomUUID();
     const { sender, keeper } = this.#environment;
+    const { unfinished } = await this.#walk(id, () => false).catch(async (error: unknown) => {
+      if (serverAnswer(error)?.code === 404) await keeper.repairEndpoint(this.#endpoint);
+      throw error;
+    });
+    const run = randomUUID();
     const result = await sender.copy(publishOf({ id, run }, this.#queue));
     if (result.outcome !== "sent") {
       // It may be there all the same.

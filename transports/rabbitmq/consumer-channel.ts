@@ -116,7 +116,9 @@ export class ConsumerChannel {
   async resume(): Promise<void> {
     this.#pauses--;
     const session = this.#session;
-    if (session && this.#pauses === 0) await this.#consume(session).catch((error: unknown) => this.#give(session, textOf(error)));
+    // One that is on its way out takes nothing any more; the next one consumes by itself.
+    if (session?.held.isOpen && this.#pauses === 0)
+      await this.#consume(session).catch((error: unknown) => this.#give(session, textOf(error)));
   }
 
   /** How much waits in the queue, `undefined` while there is no channel to ask on. @throws what may pass */

@@ -123,6 +123,7 @@ export class DeadLetterReceiver implements Receiver {
         break;
       } catch (error) {
         session?.held.lose();
+        if (session) void closeChannel(session.channel);
         session = undefined;
         this.#environment.logger.warn(
           `Reading the dead letters of "${this.#endpoint.name}" was interrupted: ${textOf(error)}. It goes on.`,
@@ -145,8 +146,9 @@ export class DeadLetterReceiver implements Receiver {
       if (this.#stopping.signal.aborted) return;
       const message = await this.#get(session);
       if (!message) return;
-      this.#visited++;
       const delivery = new RabbitMqDelivery(message, session.held, this.#home, "none");
+      if (delivery.isGone) throw unavailable("the channel was closed");
+      this.#visited++;
       if (this.#stopping.signal.aborted) return;
       this.#inHand++;
       this.#sink.deliver(delivery);

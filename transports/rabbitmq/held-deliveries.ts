@@ -60,7 +60,14 @@ export class HeldDeliveries<T extends HeldDelivery = HeldDelivery> {
     return this.#newest;
   }
 
+  /** One that comes when the channel is gone already is lost at once: amqplib hands over what it had read with the channel's end in one go. */
   add(tag: number, delivery: T): void {
+    if (!this.#isOpen) {
+      delivery.lose();
+      return;
+    }
+    // What came in between reached nobody, so it must not be acknowledged with what comes after it.
+    if (tag !== this.#newest + 1) this.#firstKept = Math.min(this.#firstKept, this.#newest + 1);
     this.#newest = tag;
     this.#unsettled.set(tag, delivery);
   }

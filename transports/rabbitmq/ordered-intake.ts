@@ -71,6 +71,8 @@ export class OrderedIntake {
   /** A channel is gone, and its deliveries with it. */
   lost(deliveries: readonly RabbitMqDelivery[]): void {
     for (const delivery of deliveries) this.#taken.delete(delivery);
+    // A channel that failed in the middle of an acknowledgement has told nobody what it lost.
+    for (const delivery of this.#taken) if (delivery.isGone) this.#taken.delete(delivery);
     this.#waiting = this.#waiting.filter(({ delivery }) => !delivery.isGone);
     this.#progress();
   }

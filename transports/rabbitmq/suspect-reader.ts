@@ -118,6 +118,7 @@ export class SuspectReader {
         }
       } catch (error) {
         if (this.#stopping.signal.aborted || this.#environment.connection.isClosing) return;
+        this.#leaveSession();
         pauseMs = backoffWithHalfJitter(this.#interruptions++, FIRST_WAIT_MS, LONGEST_WAIT_MS);
         this.#environment.logger.debug(`Reading "${this.#queue}" was interrupted: ${textOf(error)}`);
         await this.#mend(error);
@@ -171,6 +172,15 @@ export class SuspectReader {
     if (delivery.isGone) throw unavailable("the channel was lost while a suspect was held");
   }
 
+  /** An answer that comes to it late has nobody who waits for it. */
+  #leaveSession(): void {
+    const session = this.#session;
+    if (!session) return;
+    this.#session = undefined;
+    session.held.lose();
+    void closeChannel(session.channel);
+  }
+
   async #look(): Promise<number> {
     const { channel } = await this.#opened();
     return (await answered(channel.checkQueue(this.#queue))).messageCount;
@@ -198,6 +208,6 @@ export class SuspectReader {
   async #wait(ms: number): Promise<void> {
     const woken = new AbortController();
     this.#wake = () => woken.abort();
-    await delay(ms, woken.signal);
+    await delay(ms, woken.signal, this.#stopping.signal);
   }
 }
