@@ -29,8 +29,9 @@ export class AssignedPartition {
   phase: Phase = "loading";
   /** Handed over, not settled. */
   unsettled = 0;
-  /** Settled, not committed. */
-  uncommitted = 0;
+  /** How many were settled, and how many of these are committed: both only grow, so that two commits on their way at once count nothing twice. */
+  settledCount = 0;
+  committedCount = 0;
   /** Whether fetching is paused. */
   isPaused = false;
   /** Grows with whatever a commit would tell. */
@@ -61,6 +62,10 @@ export class AssignedPartition {
 
   get topic(): string {
     return this.role.topic;
+  }
+  /** Settled, not committed. */
+  get uncommitted(): number {
+    return this.settledCount - this.committedCount;
   }
   get isLost(): boolean {
     return this.phase === "lost";

@@ -74,7 +74,7 @@ export class GroupReader {
     this.#committer = new OffsetCommitter(
       {
         getMember: () => (this.#isJoined ? this.#supervisor.member : undefined),
-        committed: (partition, count) => this.#pump.committed(partition, count),
+        committed: (partition, settledCount) => this.#pump.committed(partition, settledCount),
         settled: () => this.#pump.run(),
       },
       group,

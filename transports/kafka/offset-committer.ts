@@ -14,15 +14,15 @@ interface Snapshot {
   readonly partition: AssignedPartition;
   readonly offset: CommitOffset;
   readonly version: number;
-  readonly uncommitted: number;
+  readonly settledCount: number;
 }
 
 /** What the committer asks of its reader. */
 export interface CommitOwner {
   /** The member of the group, while it is joined. */
   getMember(): DriverConsumer | undefined;
-  /** So many of what the partition had settled are committed. */
-  committed(partition: AssignedPartition, count: number): void;
+  /** As many of the partition as were settled by then are committed. */
+  committed(partition: AssignedPartition, settledCount: number): void;
   /** After all that one commit committed. */
   settled(): void;
 }
@@ -180,16 +180,16 @@ export class OffsetCommitter {
   }
 
   #snapshot(partition: AssignedPartition, isHandOver: boolean): Snapshot {
-    const { topic, low, version, uncommitted } = partition;
+    const { topic, low, version, settledCount } = partition;
     const metadata = partition.metadata(this.#writer, isHandOver);
-    return { partition, version, uncommitted, offset: { topic, partition: partition.partition, offset: low, metadata } };
+    return { partition, version, settledCount, offset: { topic, partition: partition.partition, offset: low, metadata } };
   }
 
   #settle(snapshots: readonly Snapshot[]): void {
-    for (const { partition, offset, version, uncommitted } of snapshots) {
+    for (const { partition, offset, version, settledCount } of snapshots) {
       if (partition.isLost) continue;
       partition.committed(offset.offset, version);
-      this.#owner.committed(partition, uncommitted);
+      this.#owner.committed(partition, settledCount);
     }
     this.#owner.settled();
   }

@@ -153,7 +153,7 @@ export class RecordPump {
   settled({ partition, record }: KafkaDelivery): void {
     partition.done(record.offset);
     partition.unsettled--;
-    partition.uncommitted++;
+    partition.settledCount++;
     this.#unsettled--;
     this.#uncommitted++;
     this.#tellIfIdle();
@@ -165,9 +165,12 @@ export class RecordPump {
     this.#tellIfIdle();
   }
 
-  committed(partition: AssignedPartition, count: number): void {
-    partition.uncommitted -= count;
-    this.#uncommitted -= count;
+  /** As many of the partition as were settled by then are committed. */
+  committed(partition: AssignedPartition, settledCount: number): void {
+    const fresh = settledCount - partition.committedCount;
+    if (fresh <= 0) return;
+    partition.committedCount = settledCount;
+    this.#uncommitted -= fresh;
   }
 
   /** Resolves when nothing that was handed over is unsettled. */
@@ -187,7 +190,7 @@ export class RecordPump {
     if (partition.phase === "begin" || partition.counts.isCareful) {
       if (this.next(partition)) this.#ask(partition);
       else if (partition.counts.isCareful && partition.isThrough) partition.counts.endCareful();
-      return false;
+      return this.#relieve(partition);
     }
     for (let handed = 0; handed < IN_A_ROW; handed++) {
       if (this.#unsettled + this.#uncommitted >= this.#prefetch) return this.#relieve(partition);
