@@ -79,7 +79,8 @@ export class ManagedClient<T extends Client> {
     for (let attempt = 0; !stop.aborted; attempt++) {
       const result = await this.#connect(stop);
       if (!(result instanceof KafkaError)) return this.#take(result);
-      last = result;
+      // A try that was cut off in the middle tells less than the one before.
+      if (!stop.aborted || !last) last = result;
       if (!last.retryable) throw last;
       this.#down = last.message;
       this.#logger.warn(`${last.message} It is tried again.`, { part: this.#settings.part });
@@ -162,7 +163,8 @@ export class ManagedClient<T extends Client> {
     } catch (error) {
       client.cut();
       abandon(client.disconnect());
-      return signal.aborted ? unavailable(textOf(error), error) : await connectError(error, brokers);
+      if (!signal.aborted) return await connectError(error, brokers);
+      return unavailable(`Kafka at ${brokers.join(", ")} had not answered when the time was up: ${textOf(error)}.`, error);
     } finally {
       signal.removeEventListener("abort", cut);
     }
