@@ -2,11 +2,11 @@ import type { Logger } from "../../src/contracts/logger.js";
 import type { DeliverySink } from "../../src/contracts/transport.js";
 import { backoffWithHalfJitter } from "../../src/util/backoff.js";
 import { delay } from "../../src/util/delay.js";
+import { suspectTurn } from "../../src/util/suspect-turn.js";
 import type { ServiceBusDelivery } from "./delivery.js";
 import { textOf } from "./errors.js";
 import { sequenceOf } from "./mapping.js";
 import type { SessionNotes } from "./session-notes.js";
-import { suspectTurn } from "./suspect-turn.js";
 import { CRASHED_AFTER, SUSPECT_AFTER } from "./suspicion.js";
 
 const FIRST_WAIT_MS = 100;

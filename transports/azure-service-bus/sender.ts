@@ -1,10 +1,10 @@
 import type { SendResult } from "../../src/contracts/transport.js";
+import { SharedDeadlines } from "../../src/util/shared-deadlines.js";
 import type { ManagedClient } from "./connection.js";
 import { AzureServiceBusError, unavailable } from "./errors.js";
 import type { Send } from "./mapping.js";
 import type { SendFailure } from "./send-error.js";
 import { SenderLink } from "./sender-link.js";
-import { SharedDeadlines } from "./shared-deadlines.js";
 import { SendCall, Submission } from "./submission.js";
 import { settledBy } from "./time-limit.js";
 
@@ -25,7 +25,7 @@ export class Sender {
   readonly #connection: ManagedClient;
   readonly #owner: SenderOwner;
   readonly #links = new Map<string, SenderLink>();
-  readonly #deadlines = new SharedDeadlines((entries) => giveUp(entries));
+  readonly #deadlines = new SharedDeadlines<Submission>((entries) => giveUp(entries));
   readonly #leave: () => void;
   #maxBytes: number;
   #status: "up" | "degraded" | "down" = "up";

@@ -2,6 +2,7 @@ import type { ServiceBusReceiver } from "@azure/service-bus";
 import type { DeliverySink, EndpointPlan } from "../../src/contracts/transport.js";
 import { backoffWithHalfJitter } from "../../src/util/backoff.js";
 import { delay } from "../../src/util/delay.js";
+import { suspectTurn } from "../../src/util/suspect-turn.js";
 import { type ConsumerLink, RECEIVER_OPTIONS } from "./consumer-link.js";
 import type { CopyStore } from "./copy-store.js";
 import type { ServiceBusDelivery } from "./delivery.js";
@@ -13,7 +14,6 @@ import { QueueHome } from "./queue-home.js";
 import type { ReceiverEnvironment } from "./receiver-environment.js";
 import { peekFrom } from "./sequence-number.js";
 import type { Settler } from "./settler.js";
-import { suspectTurn } from "./suspect-turn.js";
 import { CRASHED_AFTER, DeliveryCounts } from "./suspicion.js";
 import { answered, settledBy } from "./time-limit.js";
 

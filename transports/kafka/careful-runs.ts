@@ -1,10 +1,10 @@
 import type { Logger } from "../../src/contracts/logger.js";
 import { delay } from "../../src/util/delay.js";
+import { suspectTurn } from "../../src/util/suspect-turn.js";
 import type { AssignedPartition } from "./assigned-partition.js";
 import type { OffsetCommitter } from "./offset-committer.js";
 import type { RecordPump } from "./record-pump.js";
 import { CRASHED_FROM } from "./start-counts.js";
-import { suspectTurn } from "./suspect-turn.js";
 
 /** So long suspects are run one after the other before everything else has its turn again, for as long. */
 const SLICE_MS = 15_000;

@@ -1,4 +1,5 @@
 import type { SendResult } from "../../src/contracts/transport.js";
+import { SharedDeadlines } from "../../src/util/shared-deadlines.js";
 import type { KafkaConnection } from "./connection.js";
 import type { DriverError, DriverProducer } from "./driver.js";
 import { KafkaError, unavailable } from "./errors.js";
@@ -7,7 +8,6 @@ import { ProduceQueue, type RequestPart } from "./produce-queue.js";
 import { Publication, PublishBatch } from "./publication.js";
 import { invalid, missing, notConfirmed, refusalOf, tooLarge } from "./send-errors.js";
 import { BATCH_OVERHEAD } from "./send-lane.js";
-import { SharedDeadlines } from "./shared-deadlines.js";
 import { settledBy } from "./time-limit.js";
 import type { TopicDirectory, TopicState } from "./topic-directory.js";
 
@@ -28,7 +28,7 @@ export class Sender {
   readonly #queue: ProduceQueue;
   /** What came for topics that are being looked for. */
   readonly #unknown = new Map<string, Publication[]>();
-  readonly #deadlines = new SharedDeadlines((entries) => this.#giveUp(entries));
+  readonly #deadlines = new SharedDeadlines<Publication>((entries) => this.#giveUp(entries));
   #idle: (() => void)[] = [];
 
   /** @param requestMs the longest that one request may take, with all that belongs to it */

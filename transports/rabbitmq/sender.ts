@@ -3,12 +3,12 @@ import type { Logger } from "../../src/contracts/logger.js";
 import type { SendResult } from "../../src/contracts/transport.js";
 import { backoffWithHalfJitter } from "../../src/util/backoff.js";
 import { delay } from "../../src/util/delay.js";
+import { SharedDeadlines } from "../../src/util/shared-deadlines.js";
 import type { ManagedConnection } from "./connection.js";
 import { RabbitMqError, type ServerAnswer, textOf, unavailable } from "./errors.js";
 import type { Publish } from "./mapping.js";
 import { Publication, PublishBatch } from "./publication.js";
 import { limitIn, missingExchange, PublishChannel, tooLarge } from "./publish-channel.js";
-import { SharedDeadlines } from "./shared-deadlines.js";
 import { settledBy } from "./time-limit.js";
 
 /** What the sender asks of, and tells to, the transport. */
@@ -45,7 +45,7 @@ export class Sender {
   #session = 0;
   #idle: (() => void)[] = [];
   readonly #repairs = new Set<string>();
-  readonly #deadlines = new SharedDeadlines((entries) => this.#giveUp(entries));
+  readonly #deadlines = new SharedDeadlines<Publication>((entries) => this.#giveUp(entries));
 
   constructor(connection: ManagedConnection, maxBytes: number, owner: SenderOwner, logger: Logger) {
     this.#connection = connection;

@@ -2,6 +2,7 @@ import type { Channel } from "amqplib";
 import type { DeliverySink } from "../../src/contracts/transport.js";
 import { backoffWithHalfJitter } from "../../src/util/backoff.js";
 import { delay } from "../../src/util/delay.js";
+import { suspectTurn } from "../../src/util/suspect-turn.js";
 import type { AloneRun, AloneRuns } from "./alone-runs.js";
 import { closeChannel } from "./close-channel.js";
 import type { ConsumerChannel } from "./consumer-channel.js";
@@ -10,7 +11,6 @@ import { serverAnswer, textOf, unavailable } from "./errors.js";
 import { HeldDeliveries } from "./held-deliveries.js";
 import { openedInTime } from "./open-channel.js";
 import type { ReceiverEnvironment } from "./receiver-environment.js";
-import { suspectTurn } from "./suspect-turn.js";
 import { CRASHED_AFTER, identityOf } from "./suspicion.js";
 import { answered, settledBy } from "./time-limit.js";
 

@@ -1,7 +1,7 @@
-import { delay } from "../../src/util/delay.js";
+import { delay } from "./delay.js";
 
 /**
- * Who of this process may hold a suspect. The broker counts every death against all that the process held, whichever message it was that killed
+ * Who of this process may hold a suspect. Brokers count every death against all that the process held, whichever message it was that killed
  * it: a suspect of another endpoint that is held meanwhile, though it does not run, would end as crashed with it.
  */
 export class SuspectTurn {

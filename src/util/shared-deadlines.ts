@@ -1,17 +1,13 @@
-import type { Submission } from "./submission.js";
-
-type Entries = readonly Submission[];
-
 /** Calls that end with the same signal: one listener on it, however many there are. */
-export class SharedDeadlines {
-  readonly #ended: (entries: Entries) => void;
-  readonly #calls = new Map<AbortSignal, { readonly all: Set<Entries>; readonly listener: () => void }>();
+export class SharedDeadlines<T> {
+  readonly #ended: (entries: readonly T[]) => void;
+  readonly #calls = new Map<AbortSignal, { readonly all: Set<readonly T[]>; readonly listener: () => void }>();
 
-  constructor(ended: (entries: Entries) => void) {
+  constructor(ended: (entries: readonly T[]) => void) {
     this.#ended = ended;
   }
 
-  add(signal: AbortSignal, entries: Entries): void {
+  add(signal: AbortSignal, entries: readonly T[]): void {
     const known = this.#calls.get(signal);
     if (known) {
       known.all.add(entries);
@@ -26,7 +22,7 @@ export class SharedDeadlines {
     this.#calls.set(signal, { all, listener });
   }
 
-  remove(signal: AbortSignal, entries: Entries): void {
+  remove(signal: AbortSignal, entries: readonly T[]): void {
     const known = this.#calls.get(signal);
     if (!known?.all.delete(entries) || known.all.size > 0) return;
     signal.removeEventListener("abort", known.listener);
