@@ -27,6 +27,8 @@ export default defineConfig({
       ...(report ? [["json", { outputFile: report }] as ["json", { outputFile: string }]] : []),
     ],
     hookTimeout: 30_000,
+    // The conformance suites on brokers run their tests side by side, for each has names of its own and mostly waits.
+    maxConcurrency: 4,
     coverage: {
       provider: "v8",
       include: ["src/**/*.ts", "transports/**/*.ts", "testing/**/*.ts"],

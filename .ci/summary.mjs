@@ -12,6 +12,8 @@ const reports = readdirSync(folder).filter((name) => name.endsWith(".json"));
 const total = { passed: 0, failed: 0, skipped: 0 };
 /** Tests that were skipped since their broker is missing. @type {string[]} */
 const withoutBroker = [];
+/** Failed tests, each with the first line of what it said. @type {string[]} */
+const failedTests = [];
 
 for (const name of reports) {
   const report = JSON.parse(readFileSync(join(folder, name), "utf8"));
@@ -19,14 +21,17 @@ for (const name of reports) {
   total.failed += report.numFailedTests;
   total.skipped += report.numPendingTests + report.numTodoTests;
   for (const { assertionResults } of report.testResults) {
-    for (const { fullName, status } of assertionResults)
+    for (const { fullName, status, failureMessages } of assertionResults) {
+      if (status === "failed") failedTests.push(`${fullName}: ${failureMessages?.[0]?.split("\n")[0] ?? "no message"}`);
       if (status !== "passed" && status !== "failed" && fullName.includes("needs a broker: ")) withoutBroker.push(fullName);
+    }
   }
 }
 // A command that failed without a failed test (the linter, a crash, the example) must not hide behind a green count.
 if (failedCommands.length > 0 && total.failed === 0) total.failed = failedCommands.length;
 
 console.log();
+for (const test of failedTests) console.log(`failed: ${test}`);
 for (const command of failedCommands) console.log(`failed: ${command}`);
 if (withoutBroker.length > 0) console.log(`${withoutBroker.length} tests had no broker, the first: ${withoutBroker[0]}`);
 if (reports.length === 0) console.log("no test ran");

@@ -7,5 +7,11 @@ const broker = await startServiceBus();
 afterAll(() => broker.stop());
 
 for (const variant of conformanceVariants) {
-  testTransport({ test, describe, variant, cleanUp: deleteEntities(broker), createTransport: () => azureServiceBus(broker.options) });
+  testTransport({
+    test: test.concurrent,
+    describe,
+    variant,
+    cleanUp: deleteEntities(broker),
+    createTransport: () => azureServiceBus(broker.options),
+  });
 }

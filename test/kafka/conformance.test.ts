@@ -23,7 +23,7 @@ describeWithKafka("conformance", ({ name, brokers }) => {
     describe(`topics of ${partitions} partition${partitions > 1 ? "s" : ""}`, () => {
       for (const variant of variantsOf(name, partitions)) {
         const cleanUp = deleteKafkaTopology(brokers);
-        testTransport({ test, describe, variant, cleanUp, createTransport: () => kafka({ brokers, partitions }) });
+        testTransport({ test: test.concurrent, describe, variant, cleanUp, createTransport: () => kafka({ brokers, partitions }) });
       }
     });
   }

@@ -7,6 +7,6 @@ import { deleteRabbitmqTopology } from "../support/delete-rabbitmq-topology.js";
 describeWithRabbitmq("conformance", ({ url }) => {
   for (const variant of conformanceVariants) {
     const cleanUp = deleteRabbitmqTopology(url);
-    testTransport({ test, describe, variant, cleanUp, createTransport: () => rabbitmq({ url }) });
+    testTransport({ test: test.concurrent, describe, variant, cleanUp, createTransport: () => rabbitmq({ url }) });
   }
 });

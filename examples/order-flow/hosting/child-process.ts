@@ -3,7 +3,7 @@ import { once } from "node:events";
 import type { FromChild, ToChild } from "./child-protocol.js";
 import type { HostedService, StartHosted } from "./host.js";
 
-const START_WITHIN_MS = 20_000;
+const START_WITHIN_MS = 60_000;
 const STOP_WITHIN_MS = 10_000;
 
 /** Starts a service in a process of its own. What they have in common afterwards is the broker. */
