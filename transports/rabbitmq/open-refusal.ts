@@ -25,12 +25,13 @@ const MOST_BYTES = 1024 * 1024;
  */
 export function whyNotOpened(address: Address, options: ResolvedOptions, signal: AbortSignal): Promise<ServerAnswer | undefined> {
   return new Promise((resolve) => {
-    const socket = connectTo(address, options, signal);
+    // Over all, not since the last byte: who sends a byte now and then must not hold up the start.
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(options.connectTimeoutMs)]);
+    const socket = connectTo(address, options, limit);
     const done = (answer?: ServerAnswer): void => {
       socket.destroy();
       resolve(answer);
     };
-    socket.setTimeout(options.connectTimeoutMs, () => done());
     socket.on("error", () => done());
     socket.on("close", () => done());
     socket.once(address.secure ? "secureConnect" : "connect", () => socket.write(PROTOCOL_HEADER));
@@ -95,7 +96,7 @@ function serverName(host: string): { servername?: string } {
 }
 
 function connectTo(address: Address, { tls }: ResolvedOptions, signal: AbortSignal): Socket {
-  const where = { host: address.host, port: address.port, ...{ signal } };
+  const where = { host: address.host, port: address.port, signal };
   if (!address.secure) return connectTcp(where);
   return connectTls({
     ...where,
