@@ -202,7 +202,7 @@ describeWithKafka("receiving", ({ brokers }) => {
     const at = (text: string): number => times.find(([told]) => told === text)?.[1] ?? Number.NaN;
     expect(at("0'") - retriedAt).toBeGreaterThanOrEqual(1_000);
     expect(at("1'") - sentAt).toBeGreaterThanOrEqual(2_000);
-    expect(at("200") - sentAt).toBeLessThan(1_500);
+    expect(at("200")).toBeLessThan(at("1'"));
     expect(second.inbox.deliveries.find(({ headers }) => headers["tb-due"])).toBeUndefined();
   });
 
@@ -231,5 +231,28 @@ describeWithKafka("receiving", ({ brokers }) => {
       () => inbox.deliveries.filter((delivery) => textOf(delivery) === "new").length >= 5,
       50_000,
     );
+  }, 120_000);
+
+  test("a topic that is made again while nothing of it was ever handed over is read from its new beginning, not from where the old one ended", async () => {
+    const bench = new Bench(brokers);
+    const options = { partitions: 1 };
+    const publisher = await bench.port(options);
+    await publisher.transport.provision({ events: ["test.thing"], endpoints: [] }, "create");
+    await publisher.send(...Array.from({ length: 5 }, () => message({ event: "test.thing" }, "before the endpoint")));
+    const { port, inbox } = await instance(bench, bench.plan("audit", { subscribed: ["test.thing"] }), { options });
+
+    await (await bench.admin()).deleteTopics({ topics: [`${bench.namePrefix}test.thing`] });
+    await eventually("the endpoint to miss it", () => port.statusOf("audit")?.status === "down", 50_000);
+    await eventually("the endpoint to read it again", () => port.statusOf("audit")?.status === "up", 50_000);
+    await eventually(
+      "something to be sent",
+      async () => (await publisher.send(message({ event: "test.thing" }, "probe")))[0]?.outcome === "sent",
+      50_000,
+    );
+    const results = await publisher.send(...numbers(8).map((text) => message({ event: "test.thing" }, text)));
+    expect(results.map(({ outcome }) => outcome)).toEqual(Array.from({ length: 8 }, () => "sent"));
+
+    await inbox.reach(9);
+    expect(inbox.deliveries.map(textOf)).toEqual(["probe", ...numbers(8)]);
   }, 120_000);
 });

@@ -100,6 +100,11 @@ export class AssignedPartition {
   load(offset: number, { starts, alone, done }: CommitMetadata, atRisk: number): void {
     this.#tracker = new OffsetTracker(offset, offsetsOf(done, offset));
     this.#counts = new StartCounts({ starts, alone }, atRisk);
+    if (offset < this.#floor) {
+      // Another log under the same name, or a place that was moved back: it is fetched again from there.
+      this.dropWaiting();
+      this.#fetched = offset;
+    }
     this.#floor = offset;
     this.phase = "begin";
     while (this.#peeked && this.#peeked.offset < offset) this.shift();
@@ -126,16 +131,21 @@ export class AssignedPartition {
     return this.#wasReading;
   }
 
+  /** Whether records were handed over, or might have been. */
+  get hasRead(): boolean {
+    return this.phase === "reading" || this.#wasReading;
+  }
+
   /** Nobody else had it. */
   goOn(): void {
     this.#wasReading = false;
     this.phase = "reading";
   }
 
-  /** Whether the log begins anew below what was committed: the topic was deleted and made again, or what it had is lost. */
+  /** Whether the log begins anew, below what was fetched of it: the topic was deleted and made again, or what it had is lost. */
   isBelow({ records }: RecordBatch): boolean {
     const first = records[0];
-    return first !== undefined && this.isReady && first.offset < Math.min(this.#floor, this.#refetchedFrom);
+    return first !== undefined && this.isReady && first.offset < Math.min(this.#fetched, this.#refetchedFrom);
   }
 
   /** What is fetched next begins with what was committed by now, though more may be by then. */

@@ -114,9 +114,9 @@ export class ConsumerSupervisor {
     const isCurrent = (): boolean => this.#member === member;
     const owner = this.#owner;
     const started = member.start({
-      joined: (memberId, assignment) => {
+      joined: (assignment) => {
         hasJoined = true;
-        if (isCurrent()) owner.joined(memberId, assignment);
+        if (isCurrent()) owner.joined(assignment);
       },
       rebalancing: () => {
         if (isCurrent()) owner.rebalancing();

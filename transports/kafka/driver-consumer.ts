@@ -54,7 +54,7 @@ export interface CommitOffset {
 /** All are called synchronously and do not throw. */
 export interface ConsumerHandlers {
   /** This member has joined, with these partitions and no others, and reads each from the committed offset on (from the first where there is none). */
-  joined(memberId: string, assignment: Assignment): void;
+  joined(assignment: Assignment): void;
   /** The group is about to share its partitions out anew; what is committed within the call still counts. */
   rebalancing(): void;
   /** Fetched and handed over. Nothing more is fetched, from the same broker, until the answer resolves: at once as a rule, never later than a fraction of the heartbeat interval. */

@@ -11,7 +11,7 @@ import type { DriverConsumer, RecordBatch } from "./driver-consumer.js";
 import { makeMember } from "./group-member.js";
 import { OffsetCommitter } from "./offset-committer.js";
 import { PartitionLoader } from "./partition-loader.js";
-import { keyOf, PartitionSet } from "./partition-set.js";
+import { PartitionSet } from "./partition-set.js";
 import type { ReaderPurpose } from "./reader-purpose.js";
 import type { ReceiverEnvironment } from "./receiver-environment.js";
 import { RecordPump } from "./record-pump.js";
@@ -41,7 +41,8 @@ export class GroupReader {
   readonly #supervisor: ConsumerSupervisor;
   readonly #commitAt: number;
   #roles: ReadonlyMap<string, TopicRole> = new Map();
-  #memberId = "";
+  /** How often a member of ours was given its part. */
+  #joins = 0;
   #isJoined = false;
   #isHandedOver = false;
   #changed: (() => void)[] = [];
@@ -76,6 +77,10 @@ export class GroupReader {
         getMember: () => (this.#isJoined ? this.#supervisor.member : undefined),
         committed: (partition, settledCount) => this.#pump.committed(partition, settledCount),
         settled: () => this.#pump.run(),
+        // It opens when the member has joined again, of which a client need not say beforehand that it does.
+        fenced: () => {
+          this.#pump.isOpen = false;
+        },
       },
       group,
       this.#writer,
@@ -96,7 +101,7 @@ export class GroupReader {
     this.#supervisor = new ConsumerSupervisor(
       {
         make: (passesUndecodable) => this.#make(passesUndecodable),
-        joined: (memberId, assignment) => this.#joined(memberId, assignment),
+        joined: (assignment) => this.#joined(assignment),
         rebalancing: () => this.#rebalancing(),
         batch: (batch) => this.#batch(batch),
         down: (error) => this.#down(error),
@@ -179,9 +184,8 @@ export class GroupReader {
     return makeMember(this.#environment, this.#purpose.group, [...this.#roles.keys()], passesUndecodable);
   }
 
-  #joined(memberId: string, assignment: Assignment): void {
-    const isSameMember = memberId === this.#memberId;
-    this.#memberId = memberId;
+  #joined(assignment: Assignment): void {
+    const join = ++this.#joins;
     this.#isJoined = true;
     const isHandedOver = this.#isHandedOver;
     this.#isHandedOver = false;
@@ -195,15 +199,12 @@ export class GroupReader {
         if (role && !this.#partitions.get(topic, partition)) fresh.push(this.#partitions.add(new AssignedPartition(role, partition)));
       }
     }
-    for (const partition of kept) {
-      partition.expectRefetch();
-      if (!isSameMember) partition.suspend();
-    }
+    // Also where the member is the same: it may have missed a generation in which another had them.
+    for (const partition of kept) this.#partitions.suspend(partition);
     this.#partitions.lose(lost, isHandedOver);
     this.#pump.isOpen = !this.#stopping.signal.aborted;
-    const isLoading = ({ phase }: AssignedPartition): boolean => phase === "loading";
-    void this.#loader.load([...fresh, ...kept].filter(isLoading), isLoading);
-    for (const partition of kept) if (partition.version !== partition.committedVersion) this.#committer.later(partition);
+    // What was asked for an earlier generation says nothing about this one.
+    void this.#loader.load([...fresh, ...kept], ({ phase }) => phase === "loading" && join === this.#joins);
     for (const { topic, partition } of fresh) this.#supervisor.member?.resume(topic, partition);
     this.#committer.resume();
     this.#purpose.status(undefined);
@@ -224,7 +225,7 @@ export class GroupReader {
     this.#isJoined = false;
     this.#pump.isOpen = false;
     this.#lastDown = error;
-    for (const partition of this.#partitions) partition.isPaused = false;
+    this.#partitions.memberEnded();
     this.#purpose.status(error);
     this.#tellChanged();
   }
@@ -236,8 +237,7 @@ export class GroupReader {
     this.#environment.logger.warn(
       `The log of ${batch.topic}/${batch.partition} begins anew, before what was committed: the topic was made again, or lost its end.`,
     );
-    this.#partitions.lose([partition], true);
-    const anew = this.#partitions.add(new AssignedPartition(partition.role, batch.partition));
+    const anew = this.#partitions.replace(partition, true);
     const first = batch.records[0]?.offset ?? 0;
     anew.load(first, readCommitMetadata(""), this.#purpose.prefetch);
     this.#supervisor.member?.resume(batch.topic, batch.partition);
@@ -255,14 +255,14 @@ export class GroupReader {
         return;
       }
       // Another member had it in between.
-      this.#partitions.lose([partition], false);
-      const anew = this.#partitions.add(new AssignedPartition(partition.role, partition.partition));
-      anew.load(offset, this.#partitions.survivals.less(keyOf(topic, partition.partition), found), this.#purpose.prefetch);
+      const anew = this.#partitions.replace(partition, false);
+      this.#partitions.load(anew, offset, found, this.#purpose.prefetch);
       this.#seek(anew, offset);
       this.#supervisor.member?.resume(topic, anew.partition);
     } else {
-      partition.load(offset, this.#partitions.survivals.less(keyOf(topic, partition.partition), found), this.#purpose.prefetch);
-      if (isFirst) this.#seek(partition, offset);
+      const isBefore = offset < partition.committedOffset;
+      this.#partitions.load(partition, offset, found, this.#purpose.prefetch);
+      if (isFirst || isBefore) this.#seek(partition, offset);
     }
     this.#pump.run();
     this.#tellChanged();

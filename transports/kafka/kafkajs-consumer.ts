@@ -65,7 +65,7 @@ export class KafkajsConsumer implements DriverConsumer {
     this.#consumer.on(events.GROUP_JOIN, ({ payload }) => {
       this.#heard();
       this.#owned = new Map(Object.entries(payload.memberAssignment));
-      handlers.joined(payload.memberId, this.#owned);
+      handlers.joined(this.#owned);
     });
     this.#consumer.on(events.REBALANCING, () => handlers.rebalancing());
     this.#consumer.on(events.FETCH, () => this.#heard());

@@ -25,6 +25,8 @@ export interface CommitOwner {
   committed(partition: AssignedPartition, settledCount: number): void;
   /** After all that one commit committed. */
   settled(): void;
+  /** The group goes on without this member, which may not have heard of it: what it has may be somebody else's already. */
+  fenced(): void;
 }
 
 /** Commits what changed, all partitions in one request, one request at a time. */
@@ -39,6 +41,7 @@ export class OffsetCommitter {
   #isSoon = false;
   #isBusy = false;
   #failures = 0;
+  #joins = 0;
   #isClosed = false;
 
   /** @param writer the name under which this receiver commits */
@@ -65,6 +68,7 @@ export class OffsetCommitter {
 
   /** The member has joined: what could not be committed meanwhile can be now. */
   resume(): void {
+    this.#joins++;
     this.#failures = 0;
     if (this.#changed.size > 0) this.#arm(1);
   }
@@ -135,10 +139,12 @@ export class OffsetCommitter {
     this.#changed.clear();
     if (snapshots.length === 0) return this.#tellWaiting();
     this.#isBusy = true;
+    const joins = this.#joins;
     try {
-      await this.#send(member, snapshots);
+      await this.#send(member, snapshots, joins);
       this.#failures = 0;
     } catch (error) {
+      if (error instanceof DriverError && error.kind === "fenced" && joins === this.#joins) this.#owner.fenced();
       for (const { partition } of snapshots) if (!partition.isLost) this.#changed.add(partition);
       this.#failures++;
       this.#logger.debug(`Committing for the group "${this.#group}" failed: ${textOf(error)}`);
@@ -161,20 +167,26 @@ export class OffsetCommitter {
     }
   }
 
-  async #send(member: DriverConsumer, snapshots: readonly Snapshot[]): Promise<void> {
+  async #send(member: DriverConsumer, snapshots: readonly Snapshot[], joins: number): Promise<void> {
     try {
       await member.commit(snapshots.map(({ offset }) => offset));
       this.#settle(snapshots);
     } catch (error) {
       const topics = new Set(snapshots.map(({ partition }) => partition.topic));
-      if (!(error instanceof DriverError) || error.kind !== "no-topic" || topics.size === 1) throw error;
+      if (!isNoTopic(error) || topics.size === 1) throw error;
       // One of the topics was deleted; what was done of the others must not suffer for it.
       for (const topic of topics) {
-        const ofTopic = snapshots.filter(({ partition }) => partition.topic === topic);
-        await member.commit(ofTopic.map(({ offset }) => offset)).then(
-          () => this.#settle(ofTopic),
-          (cause: unknown) => this.#logger.debug(`Nothing can be committed of "${topic}": ${textOf(cause)}`),
-        );
+        // What was assigned anew meanwhile may be another member's.
+        if (joins !== this.#joins) throw error;
+        const ofTopic = snapshots.filter(({ partition }) => partition.topic === topic && !partition.isLost);
+        if (ofTopic.length === 0) continue;
+        try {
+          await member.commit(ofTopic.map(({ offset }) => offset));
+          this.#settle(ofTopic);
+        } catch (cause) {
+          if (!isNoTopic(cause)) throw cause;
+          this.#logger.debug(`Nothing can be committed of "${topic}": ${textOf(cause)}`);
+        }
       }
     }
   }
@@ -197,4 +209,8 @@ export class OffsetCommitter {
   #tellWaiting(): void {
     for (const tell of this.#waiting.splice(0)) tell();
   }
+}
+
+function isNoTopic(error: unknown): boolean {
+  return error instanceof DriverError && error.kind === "no-topic";
 }

@@ -86,7 +86,9 @@ export class PartitionLoader {
     for (const topic of topics) {
       const ofTopic = committed.filter((offset) => offset.topic === topic);
       const mine = partitions.filter((partition) => partition.topic === topic);
-      if (ofTopic.some(isCommitted)) await this.#goOn(topic, mine, ofTopic, isWanted, hasWaited);
+      // Another member may have begun the topic a moment ago, when this one was fetching from its first record already.
+      const isFirst = hasWaited || this.#startOf(topic) !== "beginning";
+      if (ofTopic.some(isCommitted)) await this.#goOn(topic, mine, ofTopic, isWanted, isFirst);
       else if (this.#startOf(topic) === "beginning") await this.#goOn(topic, mine, [], isWanted);
       else if (mine.some(({ partition }) => partition === 0)) await this.#begin(topic, mine, isWanted);
     }

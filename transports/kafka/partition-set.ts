@@ -1,5 +1,6 @@
-import type { AssignedPartition } from "./assigned-partition.js";
+import { AssignedPartition } from "./assigned-partition.js";
 import type { Assignment } from "./assigner.js";
+import type { CommitMetadata } from "./commit-metadata.js";
 import type { OffsetCommitter } from "./offset-committer.js";
 import type { RecordPump } from "./record-pump.js";
 import { Survivals } from "./start-counts.js";
@@ -7,7 +8,7 @@ import { Survivals } from "./start-counts.js";
 /** The partitions that a reader has. */
 export class PartitionSet {
   /** What of the partitions that went this process lived through. */
-  readonly survivals: Survivals = new Survivals();
+  readonly #survivals: Survivals = new Survivals();
   readonly #partitions = new Map<string, AssignedPartition>();
   readonly #pump: RecordPump;
   readonly #committer: OffsetCommitter;
@@ -31,6 +32,37 @@ export class PartitionSet {
     return partition;
   }
 
+  /** @param offset what the group committed @param found and what stands beside it @param atRisk how many records are held at most */
+  load(partition: AssignedPartition, offset: number, found: CommitMetadata, atRisk: number): void {
+    partition.load(offset, this.#survivals.less(keyOf(partition.topic, partition.partition), found), atRisk);
+  }
+
+  /** It is lost, and assigned again. @param isHandedOver as for {@link lose} */
+  replace(partition: AssignedPartition, isHandedOver: boolean): AssignedPartition {
+    this.lose([partition], isHandedOver);
+    return this.add(new AssignedPartition(partition.role, partition.partition));
+  }
+
+  /** It stays with this member, if nobody else had it meanwhile. */
+  suspend(partition: AssignedPartition): void {
+    // What was not read is begun again.
+    if (!partition.hasRead) this.#survivals.note(keyOf(partition.topic, partition.partition), partition.counts);
+    partition.expectRefetch();
+    partition.suspend();
+  }
+
+  /**
+   * Another member will take its place. Of what was not read nothing is kept: under the same name there may be another log then, of which nothing
+   * may be passed over for what was fetched of this one.
+   */
+  memberEnded(): void {
+    this.lose(
+      [...this].filter(({ hasRead }) => !hasRead),
+      false,
+    );
+    for (const partition of this) partition.isPaused = false;
+  }
+
   /** Those that are not in the assignment. */
   notIn(assignment: Assignment): readonly AssignedPartition[] {
     return [...this].filter(({ topic, partition }) => !assignment.get(topic)?.includes(partition));
@@ -40,7 +72,7 @@ export class PartitionSet {
   lose(partitions: readonly AssignedPartition[], isHandedOver: boolean): void {
     for (const partition of partitions) {
       const key = keyOf(partition.topic, partition.partition);
-      if (!isHandedOver) this.survivals.note(key, partition.counts);
+      if (!isHandedOver) this.#survivals.note(key, partition.counts);
       if (this.#partitions.get(key) === partition) this.#partitions.delete(key);
       this.#committer.forget(partition);
       partition.lose();
@@ -51,6 +83,6 @@ export class PartitionSet {
   }
 }
 
-export function keyOf(topic: string, partition: number): string {
+function keyOf(topic: string, partition: number): string {
   return `${topic}/${partition}`;
 }

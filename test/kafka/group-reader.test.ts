@@ -1,0 +1,122 @@
+import { describe, expect, test } from "vitest";
+import { DriverError } from "../../transports/kafka/driver.js";
+import { eventually } from "./support/eventually.js";
+import { ScriptedGroup } from "./support/scripted-group.js";
+
+const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i);
+
+describe("a reader of a group", () => {
+  test("takes what another member did of a partition that it believes it kept, when it missed the generation in between", async () => {
+    const group = new ScriptedGroup(["a"]);
+    await group.join("a");
+    await group.ready();
+    group.fetched("a", range(0, 5));
+    await group.reach(5);
+    group.committedByAnother("a", 5);
+
+    await group.join("a");
+    await eventually("what was held to be lost", () => group.deliveries.every(({ isLost }) => isLost));
+    expect(group.deliveries.map((delivery) => delivery.complete())).toEqual(Array.from({ length: 5 }, () => "lost"));
+    expect(group.seeks).toEqual(["a@5"]);
+    group.fetched("a", range(5, 7));
+    await group.reach(7);
+    expect(group.handedOver.slice(5)).toEqual(["a@5", "a@6"]);
+  });
+
+  test("keeps what it holds of a partition that nobody else had, and does not hand it over again", async () => {
+    const group = new ScriptedGroup(["a"]);
+    await group.join("a");
+    await group.ready();
+    group.fetched("a", range(0, 5));
+    await group.reach(5);
+
+    await group.join("a");
+    await group.ready();
+    group.fetched("a", range(0, 6));
+    await group.reach(6);
+    expect(group.handedOver).toEqual(range(0, 6).map((offset) => `a@${offset}`));
+    expect(group.deliveries.map((delivery) => delivery.complete())).toEqual(Array.from({ length: 6 }, () => "settled"));
+    await eventually("all to be committed", () => group.committed.get("a/0")?.offset === 6);
+  });
+
+  test("hands nothing over after a commit that was refused since the group goes on without it, until it has joined again", async () => {
+    const group = new ScriptedGroup(["a"]);
+    await group.join("a");
+    await group.ready();
+    group.fetched("a", range(0, 1));
+    await group.reach(1);
+    let refused = 0;
+    group.onCommit = () => {
+      refused++;
+      throw new DriverError("fenced", "not aware of this member");
+    };
+    group.deliveries[0]?.complete();
+    await eventually("the refusal", () => refused > 0);
+    group.fetched("a", range(1, 5));
+    expect(group.handedOver).toEqual(["a@0"]);
+
+    group.onCommit = () => {};
+    await group.join("a");
+    await group.reach(5);
+    expect(group.handedOver).toEqual(range(0, 5).map((offset) => `a@${offset}`));
+  });
+
+  test("begins with the next member, where nothing was handed over yet, with the log as it is then", async () => {
+    const group = new ScriptedGroup(["a"]);
+    group.committedByAnother("a", 100);
+    await group.join("a");
+    await group.ready();
+    group.committed.clear();
+
+    await group.end(new DriverError("no-topic", "it was deleted", { type: "UNKNOWN_TOPIC_OR_PARTITION" }));
+    await group.join("a");
+    await group.ready();
+    group.fetched("a", range(0, 3));
+    await group.reach(3);
+    expect(group.handedOver).toEqual(["a@0", "a@1", "a@2"]);
+  });
+
+  test("goes back with the group, where nothing was handed over yet, when it has joined again as the same member", async () => {
+    const group = new ScriptedGroup(["a"]);
+    group.committedByAnother("a", 100);
+    await group.join("a");
+    await group.ready();
+    group.committed.clear();
+
+    await group.join("a");
+    await group.ready();
+    expect(group.seeks).toEqual(["a@0"]);
+    group.fetched("a", range(0, 3));
+    await group.reach(3);
+    expect(group.handedOver).toEqual(["a@0", "a@1", "a@2"]);
+  });
+
+  test("passes over what is older than the beginning that another instance committed a moment ago", async () => {
+    const group = new ScriptedGroup(["a"], { startOf: () => "now" });
+    group.committedByAnother("a", 3);
+    await group.join("a");
+    await group.ready();
+    // Fetched from the first record before the other had committed: it is sought elsewhere.
+    expect(group.seeks).toEqual(["a@3"]);
+    group.fetched("a", range(3, 5));
+    await group.reach(2);
+    expect(group.handedOver).toEqual(["a@3", "a@4"]);
+  });
+
+  test("commits what was done of other topics when one is gone, and nothing of what was lost meanwhile", async () => {
+    const group = new ScriptedGroup(["a", "b", "c"]);
+    await group.join("a", "b", "c");
+    await group.ready();
+    for (const topic of ["a", "b", "c"]) group.fetched(topic, [0]);
+    await group.reach(3);
+    group.onCommit = (offsets) => {
+      if (offsets.length > 1 && offsets.some(({ topic, offset }) => topic === "a" && offset === 1)) {
+        void group.join("b");
+        throw new DriverError("no-topic", "a is gone", { type: "UNKNOWN_TOPIC_OR_PARTITION" });
+      }
+    };
+    for (const delivery of group.deliveries) delivery.complete();
+    await eventually("what is left to be committed", () => group.committed.get("b/0")?.offset === 1);
+    expect(group.committed.get("c/0")?.offset).toBe(0);
+  });
+});
