@@ -17,6 +17,9 @@ const RETRY = { retries: 12, initialRetryTime: 200, maxRetryTime: 1_000 };
 /** All batches of one fetch are handed over at the same time: no partition waits for its neighbour. */
 const BATCHES_AT_ONCE = 64;
 
+/** A member whose heartbeats were not answered for so many sessions is none any more; a rejoin, without heartbeats, may take two. */
+const SESSIONS_WITHOUT_HEARTBEAT = 3;
+
 type CommitFunction = EachBatchPayload["commitOffsetsIfNecessary"];
 type ConsumerOptions = Parameters<KafkajsHome["kafka"]["consumer"]>[0];
 
@@ -30,6 +33,9 @@ export class KafkajsConsumer implements DriverConsumer {
   #commitNow: CommitFunction | undefined;
   #commits = 0;
   #lastSignOfLife = performance.now();
+  #lastHeartbeat = performance.now();
+  /** The group shares out its partitions anew, and this member has not joined since. */
+  #mustJoin = false;
   #isStopped = false;
   #end: ((error: DriverError) => void) | undefined;
 
@@ -64,10 +70,19 @@ export class KafkajsConsumer implements DriverConsumer {
     };
     this.#consumer.on(events.GROUP_JOIN, ({ payload }) => {
       this.#heard();
+      this.#lastHeartbeat = performance.now();
+      this.#mustJoin = false;
       this.#owned = new Map(Object.entries(payload.memberAssignment));
       handlers.joined(this.#owned);
     });
-    this.#consumer.on(events.REBALANCING, () => handlers.rebalancing());
+    this.#consumer.on(events.REBALANCING, () => {
+      this.#mustJoin = true;
+      handlers.rebalancing();
+    });
+    this.#consumer.on(events.HEARTBEAT, () => {
+      this.#lastHeartbeat = performance.now();
+    });
+    this.#consumer.on(events.FETCH_START, () => this.#checkMembership());
     this.#consumer.on(events.FETCH, () => this.#heard());
     this.#consumer.on(events.COMMIT_OFFSETS, () => {
       this.#commits++;
@@ -139,6 +154,17 @@ export class KafkajsConsumer implements DriverConsumer {
   cut(): void {
     this.#isStopped = true;
     this.#home.cut();
+  }
+
+  // When kafkajs cannot join anew, for whatever other reason, it fetches on without: for ever, if the old generation is still good (the coordinator came
+  // back and knows nothing of a rebalance), or, after it has lost its id, without a heartbeat.
+  #checkMembership(): void {
+    const silent = performance.now() - this.#lastHeartbeat;
+    if (this.#mustJoin) {
+      this.#end?.(new DriverError("unavailable", "the group shared out its partitions anew, and kafkajs went on without joining it"));
+    } else if (silent > SESSIONS_WITHOUT_HEARTBEAT * this.#settings.sessionTimeoutMs) {
+      this.#end?.(new DriverError("unavailable", `no heartbeat was answered for ${Math.round(silent / 1000)} s, and kafkajs fetched on`));
+    }
   }
 
   #heard(): void {

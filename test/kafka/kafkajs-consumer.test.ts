@@ -1,0 +1,101 @@
+import { EventEmitter } from "node:events";
+import * as kafkajsModule from "kafkajs";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import type { ConsumerSettings } from "../../transports/kafka/driver-consumer.js";
+import { KafkajsConsumer } from "../../transports/kafka/kafkajs-consumer.js";
+import type { KafkajsHome } from "../../transports/kafka/kafkajs-home.js";
+
+const SESSION_MS = 6_000;
+
+/** What kafkajs tells of a consumer, step by step: no broker can be made to come back at will with a generation that it had given up. */
+class ScriptedKafkajs extends EventEmitter {
+  readonly events = {
+    GROUP_JOIN: "group_join",
+    REBALANCING: "rebalancing",
+    HEARTBEAT: "heartbeat",
+    FETCH_START: "fetch_start",
+    FETCH: "fetch",
+    COMMIT_OFFSETS: "commit_offsets",
+    CRASH: "crash",
+  };
+  async connect(): Promise<void> {}
+  async subscribe(): Promise<void> {}
+  async run(): Promise<void> {}
+  async disconnect(): Promise<void> {}
+
+  joins(): void {
+    this.emit("group_join", { payload: { memberAssignment: { orders: [0] } } });
+  }
+
+  fetches(): void {
+    this.emit("fetch_start", { payload: { nodeId: 1 } });
+    this.emit("fetch", { payload: { nodeId: 1 } });
+  }
+}
+
+interface Member {
+  readonly kafkajs: ScriptedKafkajs;
+  readonly ended: string[];
+}
+
+async function member(): Promise<Member> {
+  const kafkajs = new ScriptedKafkajs();
+  const ended: string[] = [];
+  const home = { module: kafkajsModule, kafka: { consumer: () => kafkajs }, cut: () => {} } as unknown as KafkajsHome;
+  const settings = { groupId: "shipping", topics: ["orders"], sessionTimeoutMs: SESSION_MS } as unknown as ConsumerSettings;
+  await new KafkajsConsumer(home, settings).start({
+    joined: () => {},
+    rebalancing: () => {},
+    batch: () => undefined,
+    ended: (error) => void ended.push(error.message),
+  });
+  kafkajs.joins();
+  kafkajs.fetches();
+  return { kafkajs, ended };
+}
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["performance"] });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+test("a member that joins anew after a rebalance goes on", async () => {
+  const { ended, kafkajs } = await member();
+  kafkajs.emit("rebalancing", {});
+  kafkajs.joins();
+  kafkajs.fetches();
+
+  expect(ended).toEqual([]);
+});
+
+test("a member that fetches on after a rebalance, without having joined, is ended, for nothing would be handed over any more", async () => {
+  const { ended, kafkajs } = await member();
+  kafkajs.emit("rebalancing", {});
+  kafkajs.fetches();
+
+  expect(ended[0]).toContain("without joining");
+});
+
+test("a member whose heartbeats are answered goes on, however long nothing else happens", async () => {
+  const { ended, kafkajs } = await member();
+  for (let i = 0; i < 20; i++) {
+    vi.advanceTimersByTime(SESSION_MS / 2);
+    kafkajs.emit("heartbeat", {});
+    kafkajs.fetches();
+  }
+
+  expect(ended).toEqual([]);
+});
+
+test("a member that fetches for three sessions without a heartbeat is ended, for the group has forgotten it", async () => {
+  const { ended, kafkajs } = await member();
+  vi.advanceTimersByTime(3 * SESSION_MS - 1);
+  kafkajs.fetches();
+  expect(ended).toEqual([]);
+
+  vi.advanceTimersByTime(2);
+  kafkajs.fetches();
+  expect(ended[0]).toContain("no heartbeat");
+});
