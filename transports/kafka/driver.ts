@@ -31,7 +31,7 @@ export interface DriverProducer {
   connect(): Promise<void>;
   /**
    * Appends the records with `acks: -1`, each partition's in the order given; resolves when all in-sync replicas have them. Tries once: a rejection
-   * other than of the kinds "too-large", "no-topic", "forbidden" and "invalid" says nothing about what was stored. With records of several partitions
+   * other than of the kinds "too-large", "forbidden" and "invalid" says nothing about what was stored. With records of several partitions
    * it may reject for one of them although the others were stored.
    */
   produce(records: readonly OutgoingRecord[]): Promise<void>;

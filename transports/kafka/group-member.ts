@@ -2,6 +2,7 @@ import { type Assignment, assignPartitions, type GroupMember } from "./assigner.
 import type { KafkaConnection } from "./connection.js";
 import { DriverError } from "./driver.js";
 import type { DriverConsumer } from "./driver-consumer.js";
+import type { ReaderPurpose } from "./reader-purpose.js";
 import type { ReceiverEnvironment } from "./receiver-environment.js";
 
 /** How long a fetch waits in the broker when nothing comes: what `resume` and `stop` may take longer, and a heartbeat may come later. */
@@ -15,7 +16,7 @@ const LONGEST_HEARTBEAT_MS = 3_000;
 /** A member of the group that is not connected yet. */
 export function makeMember(
   { connection, options }: ReceiverEnvironment,
-  group: string,
+  { group, unassigned }: Pick<ReaderPurpose, "group" | "unassigned">,
   topics: readonly string[],
   passesUndecodable: boolean,
 ): DriverConsumer {
@@ -30,19 +31,33 @@ export function makeMember(
     maxBytes: MAX_BYTES,
     metadataMaxAgeMs: METADATA_MAX_AGE_MS,
     passesUndecodable,
-    assign: (members) => assignAmong(members, connection),
+    assign: (members) => assignAmong(members, connection, unassigned),
   });
 }
 
-/** The leader may have to assign topics that it does not read itself, so it asks for all. */
-async function assignAmong(members: readonly GroupMember[], connection: KafkaConnection): Promise<ReadonlyMap<string, Assignment>> {
+/**
+ * The leader may have to assign topics that it does not read itself, so it asks for all. @throws DriverError when one cannot be looked at now: left out, it would
+ * be read by nobody until the group is shared out again
+ */
+async function assignAmong(
+  members: readonly GroupMember[],
+  connection: KafkaConnection,
+  unassigned: ReaderPurpose["unassigned"],
+): Promise<ReadonlyMap<string, Assignment>> {
   const topics = [...new Set(members.flatMap((member) => member.topics))];
   const metadata = await connection.admin((admin) => admin.metadata(topics));
   const partitionsOf = new Map<string, readonly number[]>();
-  for (const [topic, found] of metadata) {
-    if (found instanceof DriverError) continue;
-    const partitions = found.map(({ partition }) => partition);
-    partitionsOf.set(topic, partitions);
+  const missing: string[] = [];
+  for (const topic of topics) {
+    const found = metadata.get(topic);
+    if (found instanceof DriverError && found.kind !== "no-topic") throw found;
+    if (!found || found instanceof DriverError) missing.push(topic);
+    else
+      partitionsOf.set(
+        topic,
+        found.map(({ partition }) => partition),
+      );
   }
+  unassigned?.(missing);
   return assignPartitions(members, partitionsOf);
 }

@@ -1,5 +1,12 @@
 import type { Admin } from "kafkajs";
-import type { CommittedOffset, DriverAdmin, DriverError, PartitionMetadata, PartitionOffset, TopicSpec } from "./driver.js";
+import {
+  type CommittedOffset,
+  type DriverAdmin,
+  DriverError,
+  type PartitionMetadata,
+  type PartitionOffset,
+  type TopicSpec,
+} from "./driver.js";
 import { driverErrorOf } from "./kafkajs-errors.js";
 import type { KafkajsHome } from "./kafkajs-home.js";
 
@@ -16,6 +23,11 @@ export class KafkajsAdmin implements DriverAdmin {
   readonly #makeHome: () => KafkajsHome;
   #home: KafkajsHome;
   #admin: Admin;
+  #renewing: Promise<void> | undefined;
+  #isClosed = false;
+  /** Of the clients that were replaced: they answer what they were asked before. */
+  readonly #old = new Set<KafkajsHome>();
+  readonly #calls = new Set<Promise<unknown>>();
 
   constructor(makeHome: () => KafkajsHome) {
     this.#makeHome = makeHome;
@@ -28,12 +40,14 @@ export class KafkajsAdmin implements DriverAdmin {
   }
 
   async disconnect(): Promise<void> {
+    this.#isClosed = true;
     await this.#admin.disconnect().catch(rethrow);
-    this.#home.cut();
+    this.cut();
   }
 
   cut(): void {
-    this.#home.cut();
+    this.#isClosed = true;
+    for (const home of [this.#home, ...this.#old]) home.cut();
   }
 
   async brokers(): Promise<readonly number[]> {
@@ -118,7 +132,7 @@ export class KafkajsAdmin implements DriverAdmin {
   }
 
   async #metadataOf(topics: readonly string[]): Promise<readonly (readonly [string, readonly PartitionMetadata[]])[]> {
-    const { topics: found } = await this.#admin.fetchTopicMetadata({ topics: [...topics] });
+    const { topics: found } = await this.#tracked(this.#admin.fetchTopicMetadata({ topics: [...topics] }));
     return found.map(({ name, partitions }) => [
       name,
       partitions
@@ -137,13 +151,26 @@ export class KafkajsAdmin implements DriverAdmin {
   async #call<T>(call: (admin: Admin) => Promise<T>): Promise<T> {
     const admin = this.#admin;
     try {
-      return await call(admin);
+      return await this.#tracked(call(admin));
     } catch (cause) {
       const error = driverErrorOf(cause);
       if (error.kind !== "no-topic" && error.type !== "LEADER_NOT_AVAILABLE") throw error;
-      if (this.#admin === admin) await this.#renew();
-      return await call(this.#admin).catch(rethrow);
+      if (this.#admin === admin && !this.#isClosed) {
+        // Calls that fail at the same time share one.
+        this.#renewing ??= this.#renew().finally(() => {
+          this.#renewing = undefined;
+        });
+        await this.#renewing;
+      }
+      return await this.#tracked(call(this.#admin)).catch(rethrow);
     }
+  }
+
+  #tracked<T>(work: Promise<T>): Promise<T> {
+    const ended = (): boolean => this.#calls.delete(work);
+    this.#calls.add(work);
+    work.then(ended, ended);
+    return work;
   }
 
   async #renew(): Promise<void> {
@@ -154,11 +181,19 @@ export class KafkajsAdmin implements DriverAdmin {
       home.cut();
       return rethrow(error);
     });
+    if (this.#isClosed) {
+      home.cut();
+      throw new DriverError("unavailable", "the connection was closed meanwhile");
+    }
     [this.#home, this.#admin] = [home, admin];
-    oldAdmin.disconnect().then(
-      () => oldHome.cut(),
-      () => oldHome.cut(),
-    );
+    this.#old.add(oldHome);
+    void Promise.allSettled(this.#calls)
+      .then(() => oldAdmin.disconnect())
+      .catch(() => {})
+      .finally(() => {
+        oldHome.cut();
+        this.#old.delete(oldHome);
+      });
   }
 }
 

@@ -180,6 +180,16 @@ export class KafkajsConsumer implements DriverConsumer {
     }
   }
 
+  async #assign(members: readonly GroupMember[]): Promise<ReadonlyMap<string, Assignment>> {
+    try {
+      return await this.#settings.assign(members);
+    } catch (error) {
+      // In a rejoin kafkajs would go on without having told the group anything, which would wait for it until its session is over.
+      this.#end?.(driverErrorOf(error));
+      throw error;
+    }
+  }
+
   #assigner(): PartitionAssigner {
     const { MemberAssignment, MemberMetadata } = this.#home.module.AssignerProtocol;
     return () => ({
@@ -190,7 +200,7 @@ export class KafkajsConsumer implements DriverConsumer {
         metadata: MemberMetadata.encode({ version: ASSIGNER_VERSION, topics, userData: writeOwned(this.#owned) }),
       }),
       assign: async ({ members }) => {
-        const assignments = await this.#settings.assign(members.map((member) => memberOf(member, this.#home.module)));
+        const assignments = await this.#assign(members.map((member) => memberOf(member, this.#home.module)));
         return [...assignments].map(([memberId, assignment]) => ({
           memberId,
           memberAssignment: MemberAssignment.encode({

@@ -38,7 +38,9 @@ export class KafkajsProducer implements DriverProducer {
     const { topicMessages, partitions } = groupedByTopic(records);
     const answers = await this.#producer
       .sendBatch({ acks: -1, timeout: this.#timeoutMs, compression: this.#compression, topicMessages })
-      .catch(rethrow);
+      .catch((error: unknown) => {
+        throw produceErrorOf(error);
+      });
     // kafkajs leaves out, without a word, what is for a partition that it does not know yet, and resolves.
     if (answers.length !== partitions) {
       throw new DriverError("unavailable", `the broker answered for ${answers.length} of ${partitions} partitions`);
@@ -80,6 +82,16 @@ function compressionType({ module, options }: KafkajsHome): number {
     zstd: CompressionTypes.ZSTD,
   };
   return { none, gzip, snappy, lz4, zstd }[options.compression];
+}
+
+/**
+ * kafkajs looks for the leaders again after a request that was not answered, and when that is refused the refusal is all that it rejects with, in an error of its
+ * own; it hands on as it is only what answered the records.
+ */
+function produceErrorOf(error: unknown): DriverError {
+  const known = driverErrorOf(error);
+  const isAnswer = error instanceof Error && error.name === "KafkaJSProtocolError";
+  return known.kind === "forbidden" && !isAnswer ? new DriverError("unavailable", known.message, { cause: error }) : known;
 }
 
 function rethrow(error: unknown): never {

@@ -15,6 +15,8 @@ export interface ReaderPurpose {
   readonly endOf?: (topic: string, partition: number) => number;
   /** Everything assigned was read to its end. */
   readonly exhausted?: () => void;
+  /** Told by the member that shares the partitions out: topics that some member reads and that are not there. Nobody has them when they come. */
+  readonly unassigned?: (topics: readonly string[]) => void;
   /** It reads; or not, and why. */
   status(down: DriverError | undefined): void;
   readonly home: Omit<DeliveryHome, "settled" | "left">;

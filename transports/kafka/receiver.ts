@@ -26,6 +26,8 @@ export class EndpointReceiver implements Receiver {
   readonly #stopping = new AbortController();
   /** Those that are not there. */
   #missing: readonly string[] = [];
+  /** Those of any instance that this one, which leads the group, could give to nobody. */
+  #unassigned: readonly string[] = [];
   #hasStarted = false;
   #stopped: Promise<void> | undefined;
   #lookTimer: NodeJS.Timeout | undefined;
@@ -46,6 +48,9 @@ export class EndpointReceiver implements Receiver {
         topics: () => this.#rolesThatExist(),
         // What is in the topics of the endpoint's own was meant for it, whenever that was.
         startOf: (topic) => (topic === commands || names.retryDelayOf(endpoint.name, topic) !== undefined ? "beginning" : options.from),
+        unassigned: (topics) => {
+          this.#unassigned = topics;
+        },
         status: (down) => {
           if (down) status(endpoint.name, "down", textOf(down));
           else this.#tellUp();
@@ -159,10 +164,18 @@ export class EndpointReceiver implements Receiver {
       const read = this.#reader.roles;
       if (this.#stopping.signal.aborted) return;
       if (wanted.length !== read.size || wanted.some((topic) => !read.has(topic))) this.#reader.renew("the topics to read have changed");
+      else if (await this.#canBeAssigned()) this.#reader.renew("a topic is there that nobody has");
     } catch (error) {
       this.#environment.logger.debug(`The topics of endpoint "${this.#endpoint.name}" cannot be looked at: ${textOf(error)}`);
     }
     await this.#tellLag();
+  }
+
+  async #canBeAssigned(): Promise<boolean> {
+    const topics = this.#unassigned;
+    if (topics.length === 0) return false;
+    const found = await this.#environment.connection.admin((admin) => admin.metadata(topics));
+    return !this.#stopping.signal.aborted && [...found.values()].some((state) => !(state instanceof DriverError));
   }
 
   async #tellLag(): Promise<void> {

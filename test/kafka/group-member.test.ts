@@ -1,0 +1,55 @@
+import { describe, expect, test } from "vitest";
+import type { Assignment, GroupMember } from "../../transports/kafka/assigner.js";
+import { DriverError, type PartitionMetadata } from "../../transports/kafka/driver.js";
+import type { ConsumerSettings } from "../../transports/kafka/driver-consumer.js";
+import { makeMember } from "../../transports/kafka/group-member.js";
+import type { ReceiverEnvironment } from "../../transports/kafka/receiver-environment.js";
+
+type Metadata = ReadonlyMap<string, readonly PartitionMetadata[] | DriverError>;
+
+const there: readonly PartitionMetadata[] = [{ partition: 0, leader: 1, replicas: [1] }];
+const members: readonly GroupMember[] = [{ memberId: "m", topics: ["a", "b"], owned: new Map() }];
+
+/** What a member that leads the group would give to whom, and which topics it told to be missing. */
+async function shareOut(metadata: Metadata): Promise<{ shares: ReadonlyMap<string, Assignment>; missing: readonly string[] }> {
+  let settings: ConsumerSettings | undefined;
+  let missing: readonly string[] = [];
+  const connection = {
+    driver: {
+      consumer: (given: ConsumerSettings) => {
+        settings = given;
+      },
+    },
+    admin: (call: (admin: { metadata: () => Promise<Metadata> }) => unknown) => call({ metadata: async () => metadata }),
+  };
+  const unassigned = (topics: readonly string[]): void => {
+    missing = topics;
+  };
+  const environment = { connection, options: { sessionTimeoutMs: 10_000 } } as unknown as ReceiverEnvironment;
+  makeMember(environment, { group: "g", unassigned }, ["a"], false);
+  if (!settings) throw new Error("no member was made");
+  return { shares: await settings.assign(members), missing };
+}
+
+describe("the member that leads a group", () => {
+  test("shares out what is there, and tells what is not", async () => {
+    const gone = new DriverError("no-topic", "gone", { type: "UNKNOWN_TOPIC_OR_PARTITION" });
+    const { shares, missing } = await shareOut(
+      new Map<string, readonly PartitionMetadata[] | DriverError>([
+        ["a", there],
+        ["b", gone],
+      ]),
+    );
+    expect([...(shares.get("m") ?? [])]).toEqual([["a", [0]]]);
+    expect(missing).toEqual(["b"]);
+  });
+
+  test("shares nothing out while a topic cannot be looked at: nobody would read it", async () => {
+    const trouble = new DriverError("unavailable", "no leader", { type: "LEADER_NOT_AVAILABLE" });
+    const metadata = new Map<string, readonly PartitionMetadata[] | DriverError>([
+      ["a", there],
+      ["b", trouble],
+    ]);
+    await expect(shareOut(metadata)).rejects.toBe(trouble);
+  });
+});
