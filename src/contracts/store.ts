@@ -17,9 +17,10 @@ export interface Store {
   provision(mode: "create" | "verify"): Promise<void>;
   /**
    * Called once for each **run**, after the retry step, so that no claim and no transaction is held while a retry waits, and so that a
-   * failed transaction is never run in again. At once: it waits for no lock of another claim (that is "busy").
+   * failed transaction is never run in again. At once: it waits for no lock of another claim (that is "busy"). A store that knows the answer
+   * without asking anybody (memory) gives it as it is: a promise for it would cost more than the rest of the claim.
    */
-  claim(request: ClaimRequest): Promise<Claim>;
+  claim(request: ClaimRequest): Promise<Claim> | Claim;
   /** `undefined` unless `capabilities.transactional`. */
   readonly outbox: Outbox | undefined;
   /** Gives back what is claimed or taken, stops cleaning up. The user's own client or pool stays open. Never rejects. */
@@ -72,8 +73,9 @@ export interface Lease {
    * Success. Transactional: writes the handled id and `outgoing`, commits, resolves with what is to be sent now and marked then; the relay leaves it
    * alone for `reservedMs`. Any other store: the core has sent `outgoing` before, passes `[]`, and gets `undefined`.
    * When the lease was lost: transactional rejects (all is rolled back); any other records it, for handled it is.
+   * `undefined` instead of a promise: recorded within the call, and nothing is to be sent.
    */
-  done(outgoing: readonly OutgoingMessage[], reservedMs: number): Promise<Kept | undefined>;
+  done(outgoing: readonly OutgoingMessage[], reservedMs: number): Promise<Kept | undefined> | undefined;
   /**
    * Failure or time-out: rolls back, forgets. After a time-out the connection is destroyed and not given back to the pool, for the handler
    * may still be writing through it.

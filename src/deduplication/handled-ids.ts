@@ -6,8 +6,8 @@ const WARN_EVERY_MS = 60_000;
 /** Two would do to keep up with one new id a claim; four catch up after a burst. */
 const FORGOTTEN_PER_CLAIM = 4;
 
-const DONE: Promise<Claim> = Promise.resolve({ state: "done", unsent: undefined });
-const NOTHING: Promise<undefined> = Promise.resolve(undefined);
+const DONE: Claim = { state: "done", unsent: undefined };
+const NOTHING: Promise<void> = Promise.resolve();
 const YES: Promise<boolean> = Promise.resolve(true);
 const NO: Promise<boolean> = Promise.resolve(false);
 
@@ -42,7 +42,7 @@ export class HandledIds {
   }
 
   /** See `Store.claim`. */
-  claim(messageId: string, windowMs: number, leaseMs: number): Promise<Claim> {
+  claim(messageId: string, windowMs: number, leaseMs: number): Claim {
     const now = performance.now();
     let known = this.#known.get(messageId);
     if (typeof known === "number") {
@@ -51,14 +51,14 @@ export class HandledIds {
       this.#forgetExpired(now, Number.POSITIVE_INFINITY);
       known = undefined;
     } else if (known !== undefined && known.until > now) {
-      return Promise.resolve({ state: "busy", againInMs: Math.min(known.until - now, LONGEST_BUSY_MS) });
+      return { state: "busy", againInMs: Math.min(known.until - now, LONGEST_BUSY_MS) };
     } else {
       this.#forgetExpired(now, FORGOTTEN_PER_CLAIM);
     }
     if (known === undefined && this.#known.size >= this.#maxIds) this.#forgetOldest(now, windowMs);
     const lease = new MemoryLease(this, messageId, windowMs, now + leaseMs);
     this.#known.set(messageId, lease);
-    return Promise.resolve({ state: "mine", lease });
+    return { state: "mine", lease };
   }
 
   /** Whether `lease` still is the one that counts for its id. */
@@ -141,12 +141,11 @@ class MemoryLease implements Lease {
     return YES;
   }
 
-  done(): Promise<undefined> {
+  done(): undefined {
     this.#ids.done(this);
-    return NOTHING;
   }
 
-  release(): Promise<undefined> {
+  release(): Promise<void> {
     this.#ids.release(this);
     return NOTHING;
   }

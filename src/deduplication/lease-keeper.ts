@@ -1,15 +1,7 @@
 import type { Logger } from "../contracts/logger.js";
-import type { Lease } from "../contracts/store.js";
 import { CLAIM_LEASE_MS } from "../options/defaults.js";
-import type { IncomingMessage } from "../pipeline/incoming-message.js";
+import type { KeptLease } from "../pipeline/incoming-message.js";
 import { describeError } from "../retry/describe-error.js";
-
-/** A claim under way, and who ends its run when it is lost. */
-export interface KeptLease {
-  readonly lease: Lease;
-  readonly message: IncomingMessage;
-  readonly endpoint: { claimLost(message: IncomingMessage): void };
-}
 
 /** Renews the claims of all runs under way, every third of their lease, with one timer for all of them. */
 export class LeaseKeeper {

@@ -63,7 +63,7 @@ class MemoryStore implements Store {
 
   async provision(): Promise<void> {}
 
-  claim(request: ClaimRequest): Promise<Claim> {
+  claim(request: ClaimRequest): Claim {
     let ids = this.#endpoints.get(request.endpoint);
     if (ids === undefined) {
       ids = new HandledIds(request.endpoint, this.#maxIds, (text, fields) => this.#host?.logger.warn(text, fields));

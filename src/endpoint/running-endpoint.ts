@@ -3,15 +3,14 @@ import type { Health } from "../contracts/health.js";
 import type { Delivery, DeliverySink, EndpointPlan, Receiver, Transport } from "../contracts/transport.js";
 import type { EndpointSettings } from "../options/endpoint-settings.js";
 import { decode } from "../pipeline/decode.js";
-import { deduplicate } from "../pipeline/deduplicate.js";
+import { Deduplicator } from "../pipeline/deduplicate.js";
 import { Dispatcher } from "../pipeline/dispatch.js";
 import type { BusContext, Counts, EndpointContext } from "../pipeline/endpoint-context.js";
-import { IncomingMessage, type PipelineStep, pipeline, type Stage } from "../pipeline/incoming-message.js";
+import { IncomingMessage, pipeline, type Stage } from "../pipeline/incoming-message.js";
 import { keepLaneOrder } from "../pipeline/keep-lane-order.js";
 import { retry } from "../pipeline/retry.js";
-import { sendHeld } from "../pipeline/send-held.js";
+import { runOnce } from "../pipeline/run-once.js";
 import { settle } from "../pipeline/settle.js";
-import { takeTurn } from "../pipeline/take-turn.js";
 import type { ConsumerRegistry } from "./consumer-registry.js";
 import { Lanes } from "./lanes.js";
 import { RememberedRetries } from "./remembered-retries.js";
@@ -48,7 +47,11 @@ export class RunningEndpoint implements EndpointContext, DeliverySink {
     this.turns = new Turns(settings.concurrency);
     this.trouble = new Trouble(plan.name, this.turns, bus.logger, this.abandoned);
     this.#dispatcher = new Dispatcher(this);
-    this.#handle = pipeline(this.#steps(), (message) => this.#dispatcher.dispatch(message));
+    const { deduplication } = settings;
+    const deduplicator = deduplication && new Deduplicator(this, deduplication.windowMs);
+    // The steps in their order: each is around all that follow.
+    const steps = [settle(this), decode(this), keepLaneOrder(this), retry(this)];
+    this.#handle = pipeline(steps, runOnce(this, this.#dispatcher, deduplicator));
   }
 
   get name(): string {
@@ -59,21 +62,6 @@ export class RunningEndpoint implements EndpointContext, DeliverySink {
   }
   get abandoned(): AbortSignal {
     return this.#abandoned.signal;
-  }
-
-  /** The steps in their order: each is around all that follow. */
-  #steps(): readonly PipelineStep[] {
-    const { deduplication } = this.settings;
-    const transactional = deduplication !== undefined && this.bus.store.capabilities.transactional;
-    return [
-      settle(this),
-      decode(this),
-      keepLaneOrder(this),
-      retry(this),
-      takeTurn(this),
-      ...(deduplication ? [deduplicate(this, deduplication.windowMs)] : []),
-      sendHeld(this, transactional),
-    ];
   }
 
   async start(transport: Transport): Promise<void> {

@@ -4,7 +4,7 @@ import { CLAIM_LEASE_MS } from "../options/defaults.js";
 import { describeError } from "../retry/describe-error.js";
 import { BusyElsewhere, RunAgain } from "./control.js";
 import type { EndpointContext } from "./endpoint-context.js";
-import type { IncomingMessage, PipelineStep } from "./incoming-message.js";
+import type { IncomingMessage } from "./incoming-message.js";
 import { sendUntilConfirmed } from "./send-until-confirmed.js";
 
 /** How long the relay leaves alone what a handler's own process is about to send. */
@@ -15,98 +15,154 @@ const NOTHING: readonly OutgoingMessage[] = [];
 
 /**
  * Handles each message id once: claims it for the run, notes it as done when the run has succeeded, gives it back when it failed.
- * With a transactional store the claim is the handler's transaction, and what it sent is kept in the same commit.
+ * With a transactional store the claim is the handler's transaction, and what it sent is kept in the same commit. What the store answers
+ * at once is waited for by nobody: `undefined` then.
  */
-export function deduplicate(endpoint: EndpointContext, windowMs: number): PipelineStep {
-  const { store, leases, budget } = endpoint.bus;
-  const { transactional } = store.capabilities;
-  // One function for the whole road of a first run: each more would cost every message a promise.
-  return async (message, next) => {
-    const request: ClaimRequest = {
-      endpoint: endpoint.name,
-      messageId: message.envelope?.messageId ?? "",
-      windowMs,
+export class Deduplicator {
+  /** Whether what a handler published goes into the store with the commit, and is sent after it. */
+  readonly keepsHeld: boolean;
+  readonly #endpoint: EndpointContext;
+  readonly #windowMs: number;
+
+  constructor(endpoint: EndpointContext, windowMs: number) {
+    this.#endpoint = endpoint;
+    this.#windowMs = windowMs;
+    this.keepsHeld = endpoint.bus.store.capabilities.transactional;
+  }
+
+  /** Claims the message for a run, or finds that it is a duplicate. @throws BusyElsewhere */
+  claim(message: IncomingMessage): Promise<void> | undefined {
+    const request = this.#requestFor(message);
+    let answer: Promise<Claim> | Claim;
+    try {
+      answer = this.#endpoint.bus.store.claim(request);
+    } catch (error) {
+      answer = Promise.reject(error);
+    }
+    return "state" in answer ? this.#accept(message, answer) : this.#acceptLater(message, request, answer);
+  }
+
+  /** The run has succeeded. @throws RunAgain when the store has undone it */
+  done(message: IncomingMessage): Promise<void> | undefined {
+    const { budget } = this.#endpoint.bus;
+    const lease = this.#forget(message);
+    const held = this.keepsHeld ? (message.run?.held.splice(0) ?? NOTHING) : NOTHING;
+    let answer: Promise<Kept | undefined> | undefined;
+    try {
+      answer = lease.done(held, RESERVED_MS);
+    } catch (error) {
+      answer = Promise.reject(error);
+    }
+    if (answer) return this.#noteLater(message, answer, held.length);
+    budget.give(held.length);
+    return undefined;
+  }
+
+  /** The run has failed. Never rejects. */
+  release(message: IncomingMessage): Promise<void> {
+    return this.#release(this.#forget(message));
+  }
+
+  #requestFor({ envelope }: IncomingMessage): ClaimRequest {
+    const { name, settings } = this.#endpoint;
+    return {
+      endpoint: name,
+      messageId: envelope?.messageId ?? "",
+      windowMs: this.#windowMs,
       leaseMs: CLAIM_LEASE_MS,
-      runTimeoutMs: endpoint.settings.handlerTimeoutMs,
+      runTimeoutMs: settings.handlerTimeoutMs,
     };
+  }
+
+  async #acceptLater(message: IncomingMessage, request: ClaimRequest, answer: Promise<Claim>): Promise<void> {
     let claim: Claim;
     try {
-      claim = await store.claim(request);
+      claim = await answer;
     } catch (error) {
-      claim = await endpoint.trouble.until(
+      claim = await this.#endpoint.trouble.until(
         "the deduplication store takes no claim",
         error,
-        () => store.claim(request),
+        async () => this.#endpoint.bus.store.claim(request),
         () => message.delivery.isLost,
       );
     }
+    await this.#accept(message, claim);
+  }
+
+  #accept(message: IncomingMessage, claim: Claim): Promise<void> | undefined {
     if (claim.state === "busy")
       throw new BusyElsewhere(claim.againInMs > LEAST_BUSY_MS ? Math.min(claim.againInMs, CLAIM_LEASE_MS) : LEAST_BUSY_MS);
-    if (claim.state === "done") return alreadyDone(message, claim.unsent);
-    const { lease } = claim;
-    const kept = { lease, message, endpoint };
-    message.transaction = lease.transaction;
-    leases.keep(kept);
-    try {
-      await next(message);
-    } catch (error) {
-      leases.forget(kept);
-      await release(lease);
-      throw error;
+    if (claim.state === "done") {
+      message.duplicate = true;
+      return claim.unsent ? this.#sendKept(claim.unsent) : undefined;
     }
-    leases.forget(kept);
-    const held = transactional ? (message.run?.held.splice(0) ?? NOTHING) : NOTHING;
+    const { lease } = claim;
+    message.claim = { lease, message, endpoint: this.#endpoint };
+    message.transaction = lease.transaction;
+    this.#endpoint.bus.leases.keep(message.claim);
+    return undefined;
+  }
+
+  /** Takes the claim off the message: from here on nobody renews it. */
+  #forget(message: IncomingMessage): Lease {
+    const { claim } = message;
+    if (!claim) throw new Error("A message without a claim was run.");
+    message.claim = undefined;
+    this.#endpoint.bus.leases.forget(claim);
+    return claim.lease;
+  }
+
+  async #noteLater(message: IncomingMessage, answer: Promise<Kept | undefined>, held: number): Promise<void> {
     let unsent: Kept | undefined;
     try {
-      unsent = await lease.done(held, RESERVED_MS);
+      unsent = await answer;
     } catch (error) {
-      unsent = await believeTheStore(error, request);
+      unsent = await this.#believeTheStore(error, this.#requestFor(message));
     } finally {
-      budget.give(held.length);
+      this.#endpoint.bus.budget.give(held);
     }
-    if (unsent) await sendKept(unsent);
-  };
-
-  async function alreadyDone(message: IncomingMessage, unsent: Kept | undefined): Promise<void> {
-    message.duplicate = true;
-    if (unsent) await sendKept(unsent);
+    if (unsent) await this.#sendKept(unsent);
   }
 
   /** The commit may have got through or not: only a new claim can tell. */
-  async function believeTheStore(error: unknown, request: ClaimRequest): Promise<Kept | undefined> {
-    const unsent = await endpoint.trouble.until("the deduplication store does not note what is done", error, () => askAgain(request));
+  async #believeTheStore(error: unknown, request: ClaimRequest): Promise<Kept | undefined> {
+    const unsent = await this.#endpoint.trouble.until("the deduplication store does not note what is done", error, () =>
+      this.#askAgain(request),
+    );
     if (unsent === "undone") throw new RunAgain();
     return unsent;
   }
 
   /** What is kept of a run that got through; "undone" when the store has rolled it back. */
-  async function askAgain(request: ClaimRequest): Promise<Kept | undefined | "undone"> {
-    const claim = await store.claim(request);
+  async #askAgain(request: ClaimRequest): Promise<Kept | undefined | "undone"> {
+    const claim = await this.#endpoint.bus.store.claim(request);
     if (claim.state === "done") return claim.unsent;
     if (claim.state === "busy") throw new Error("the claim of the run before is still there");
-    if (!transactional) return claim.lease.done(NOTHING, RESERVED_MS);
-    await release(claim.lease);
+    if (!this.keepsHeld) return claim.lease.done(NOTHING, RESERVED_MS);
+    await this.#release(claim.lease);
     return "undone";
   }
 
   // A claim that cannot be given back ends with its lease; until then the message is "busy", which costs no attempt.
-  async function release(lease: Lease): Promise<void> {
+  async #release(lease: Lease): Promise<void> {
     try {
       await lease.release();
     } catch (error) {
-      endpoint.bus.logger.warn(`The deduplication store did not take a claim back; it ends by itself: ${describeError(error).message}`);
+      this.#endpoint.bus.logger.warn(
+        `The deduplication store did not take a claim back; it ends by itself: ${describeError(error).message}`,
+      );
     }
   }
 
-  async function sendKept(unsent: Kept): Promise<void> {
-    const setAside = await sendUntilConfirmed(endpoint, unsent.messages);
+  async #sendKept(unsent: Kept): Promise<void> {
+    const setAside = await sendUntilConfirmed(this.#endpoint, unsent.messages);
     // They are committed, so the run has succeeded whatever the broker says. What it refused for good stays unmarked: the
     // relay finds it when the reservation has run out, and sets it aside with its reason.
     if (setAside.length === 0) {
       try {
         await unsent.sent();
       } catch (error) {
-        endpoint.bus.logger.warn(
+        this.#endpoint.bus.logger.warn(
           `The store did not mark messages as sent; they are sent once more, with the same ids: ${describeError(error).message}`,
         );
       }

@@ -14,20 +14,21 @@ import { Run } from "./run.js";
 /** The last step: makes the message, and runs its consumer within the user's steps and the time limit. */
 export class Dispatcher {
   readonly #endpoint: EndpointContext;
-  readonly #deadlines: DeadlineQueue<Run>;
-  readonly #running: Set<Run> = new Set();
+  /** The runs under way; one that has ended, or was ended from outside, is taken out. */
+  readonly #running: DeadlineQueue<Run>;
   readonly #throughSteps: ((context: IncomingContext) => Promise<void>) | undefined;
 
   constructor(endpoint: EndpointContext) {
     this.#endpoint = endpoint;
     const { userSteps } = endpoint.bus;
-    this.#deadlines = new DeadlineQueue(endpoint.settings.handlerTimeoutMs, (run) => this.#timeOut(run));
+    this.#running = new DeadlineQueue(endpoint.settings.handlerTimeoutMs, (run) => this.#timeOut(run));
     if (userSteps.length > 0) this.#throughSteps = compose<IncomingContext>(userSteps, (context) => this.#invoke(context));
   }
 
-  async dispatch(message: IncomingMessage): Promise<void> {
+  /** Runs the consumer; `undefined` when it has ended within the call. @throws what the run ended with */
+  dispatch(message: IncomingMessage): Promise<void> | undefined {
     const { envelope, delivery } = message;
-    if (!envelope) return;
+    if (!envelope) return undefined;
     const { name, consumers, bus, abandoned } = this.#endpoint;
     const consumer = consumers.find(envelope.messageType);
     if (!consumer) throw new RunFailure("no-consumer", `Endpoint "${name}" has no consumer for "${envelope.messageType}".`);
@@ -37,26 +38,29 @@ export class Dispatcher {
     const run = new Run(received, name, message.attempt, bus.publisher, message.transaction, this.#lost);
     message.run = run;
     this.#running.add(run);
-    this.#deadlines.add(run);
-    await run.race(this.#start(run, consumer.invoke), this.#ended);
+    const handling = this.#start(run, consumer.invoke);
+    if (handling) return run.race(handling, this.#ended);
+    this.#ended(run);
+    run.end();
+    return undefined;
   }
 
   /** Ends every run: the process is about to leave. */
   abandon(): void {
-    for (const run of [...this.#running]) this.#strand(run, new Abandoned("The deadline of stop() is reached."));
-    this.#deadlines.clear();
+    for (const run of this.#running.clear()) this.#strand(run, new Abandoned("The deadline of stop() is reached."));
   }
 
   /** Ends the run of a message whose claim was lost to another. */
   abandonRun(run: Run): void {
-    this.#strand(run, new Abandoned("The claim on the message was lost: another run of it may have begun."));
+    this.#strandIfRunning(run, new Abandoned("The claim on the message was lost: another run of it may have begun."));
   }
 
-  #start(run: Run, invoke: Invoke): Promise<void> {
+  #start(run: Run, invoke: Invoke): Promise<void> | undefined {
     const { ambientContext } = this.#endpoint.bus;
     try {
       const running = this.#throughSteps ?? invoke;
-      return Promise.resolve(ambientContext ? ambientOrigin.run(run, running, run) : running(run));
+      const handling = ambientContext ? ambientOrigin.run(run, running, run) : running(run);
+      return handling === undefined ? undefined : Promise.resolve(handling);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -81,12 +85,14 @@ export class Dispatcher {
   }
 
   readonly #ended = (run: Run): void => {
-    this.#deadlines.delete(run);
     if (!this.#running.delete(run)) this.#endpoint.turns.strayEnded();
   };
 
   readonly #lost = (run: Run): void =>
-    this.#strand(run, new Abandoned("The message was lost to another instance: the connection to the broker went while it was handled."));
+    this.#strandIfRunning(
+      run,
+      new Abandoned("The message was lost to another instance: the connection to the broker went while it was handled."),
+    );
 
   #timeOut(run: Run): void {
     const { name, settings, bus } = this.#endpoint;
@@ -98,9 +104,12 @@ export class Dispatcher {
     });
   }
 
+  #strandIfRunning(run: Run, error: Error): void {
+    if (this.#running.delete(run)) this.#strand(run, error);
+  }
+
+  /** Ends a run that was taken out of those under way; its handler may still be at work. */
   #strand(run: Run, error: Error): void {
-    if (!this.#running.delete(run)) return;
-    this.#deadlines.delete(run);
     this.#endpoint.turns.strayBegan();
     run.abort(error);
   }

@@ -1,3 +1,4 @@
+import type { Lease } from "../contracts/store.js";
 import type { Delivery, FailureHeaders } from "../contracts/transport.js";
 import type { Envelope } from "../contracts/wire-format.js";
 import type { Run } from "./run.js";
@@ -12,6 +13,13 @@ export type Settlement =
 export const COMPLETE: Settlement = { as: "complete" };
 export const RELEASE: Settlement = { as: "release" };
 
+/** A claim under way, and who ends its run when it is lost. */
+export interface KeptLease {
+  readonly lease: Lease;
+  readonly message: IncomingMessage;
+  readonly endpoint: { claimLost(message: IncomingMessage): void };
+}
+
 /** A delivery on its way through the pipeline. */
 export class IncomingMessage {
   readonly delivery: Delivery;
@@ -23,7 +31,9 @@ export class IncomingMessage {
   begun = false;
   /** Handled before, or by another: completed without a run. */
   duplicate = false;
-  /** What the store lets this run write through; set by the deduplicate step. */
+  /** That of the run under way. */
+  claim: KeptLease | undefined;
+  /** What the store lets this run write through; set with the claim. */
   transaction: unknown;
   /** The latest run. */
   run: Run | undefined;

@@ -105,6 +105,12 @@ export class Run implements IncomingContext, Origin, Timed {
     return before;
   }
 
+  /** The handler has ended within its call. @throws what has ended the run from outside meanwhile */
+  end(): void {
+    this.#end("succeeded");
+    if (this.#abortReason) throw this.#abortReason;
+  }
+
   /** Waits for the handler, or for {@link abort}, whichever is first. `settled` is called when the handler itself has ended. */
   race(handler: Promise<void>, settled: (run: Run) => void): Promise<void> {
     return new Promise((resolve, reject) => {

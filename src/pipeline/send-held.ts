@@ -1,28 +1,26 @@
+import type { OutgoingMessage } from "../contracts/transport.js";
 import type { EndpointContext } from "./endpoint-context.js";
-import type { PipelineStep } from "./incoming-message.js";
+import type { IncomingMessage } from "./incoming-message.js";
 import { sendUntilConfirmed } from "./send-until-confirmed.js";
 
 /**
- * Sends what the handler published, after it has succeeded and before anything else is told so; drops it when the handler failed.
- * With a transactional store what is held is left to the step that commits.
+ * Sends what the handler published, after it has succeeded and before anything else is told so; `undefined` when that is nothing.
+ * @throws PublishError what was refused for good
  */
-export function sendHeld(endpoint: EndpointContext, leaveToStore: boolean): PipelineStep {
-  const { budget } = endpoint.bus;
-  return async (message, next) => {
-    try {
-      await next(message);
-    } catch (error) {
-      budget.give(message.run?.held.splice(0).length ?? 0);
-      throw error;
-    }
-    const { run } = message;
-    if (!run || leaveToStore || run.held.length === 0) return;
-    const held = run.held.splice(0);
-    try {
-      const [refused] = await sendUntilConfirmed(endpoint, held);
-      if (refused) throw refused;
-    } finally {
-      budget.give(held.length);
-    }
-  };
+export function sendHeld(endpoint: EndpointContext, { run }: IncomingMessage): Promise<void> | undefined {
+  return run && run.held.length > 0 ? send(endpoint, run.held.splice(0)) : undefined;
+}
+
+/** Drops what a failed handler published. */
+export function dropHeld({ bus }: EndpointContext, { run }: IncomingMessage): void {
+  if (run) bus.budget.give(run.held.splice(0).length);
+}
+
+async function send(endpoint: EndpointContext, held: readonly OutgoingMessage[]): Promise<void> {
+  try {
+    const [refused] = await sendUntilConfirmed(endpoint, held);
+    if (refused) throw refused;
+  } finally {
+    endpoint.bus.budget.give(held.length);
+  }
 }

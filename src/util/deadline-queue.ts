@@ -24,14 +24,18 @@ export class DeadlineQueue<T extends Timed> {
     if (!this.#timer) this.#arm(this.#timeoutMs);
   }
 
-  delete(item: T): void {
-    this.#items.delete(item);
+  /** Whether it was there: neither expired nor taken out before. */
+  delete(item: T): boolean {
+    return this.#items.delete(item);
   }
 
-  clear(): void {
+  /** @returns what was there */
+  clear(): readonly T[] {
+    const items = [...this.#items];
     this.#items.clear();
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    return items;
   }
 
   #arm(ms: number): void {

@@ -27,7 +27,11 @@ async function opened(options?: MemoryStoreOptions): Promise<Store> {
   return store;
 }
 
-const claim = (store: Store, messageId: string, changes: { endpoint?: string; windowMs?: number; leaseMs?: number } = {}): Promise<Claim> =>
+const claim = async (
+  store: Store,
+  messageId: string,
+  changes: { endpoint?: string; windowMs?: number; leaseMs?: number } = {},
+): Promise<Claim> =>
   store.claim({ endpoint: "shipping", messageId, windowMs: 30 * MINUTE, leaseMs: 30 * SECOND, runTimeoutMs: 5 * MINUTE, ...changes });
 
 async function mine(...given: Parameters<typeof claim>): Promise<Lease> {
