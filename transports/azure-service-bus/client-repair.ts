@@ -5,28 +5,52 @@ interface RheaPromise {
   readonly Receiver?: { readonly prototype: object };
 }
 
+type Close = (this: object, ...given: unknown[]) => Promise<unknown>;
+
 const mended = new WeakSet<object>();
 
-/**
- * Mends a property of a package that the client depends on, without which a lost connection ends the process: timers of the client read the `address` of a link to
- * write it into an error, and for a link that is gone the property throws, in the timer, where nobody can catch it (rhea-promise 3.0.3, `Link.address`; a renewal or a settlement that was on its way when the connection
- * went). Does nothing where the package is another one than it seems, as in a bundle.
- */
-export function mendAddressOfLostLinks(clientEntry: string): void {
+/** Mends what the client's own dependency does to the process when a link or a connection is lost. Does nothing where the package is another one than it seems, as in a bundle. */
+export function mendLostLinks(clientEntry: string): void {
   try {
     const { Receiver } = createRequire(clientEntry)("rhea-promise") as RheaPromise;
     const link: unknown = Receiver && Object.getPrototypeOf(Receiver.prototype);
     if (typeof link !== "object" || link === null || mended.has(link)) return;
-    const { get, configurable } = Object.getOwnPropertyDescriptor(link, "address") ?? {};
-    if (!get || configurable !== true) return;
     mended.add(link);
-    Object.defineProperty(link, "address", {
-      configurable: true,
-      get(this: { readonly source?: unknown }): unknown {
-        return this.source === undefined || this.source === null ? undefined : get.call(this);
-      },
-    });
+    mendAddress(link);
+    mendClose(link);
   } catch {
     // Then it is as it was.
   }
+}
+
+/**
+ * Timers of the client read the `address` of a link to write it into an error, and for a link that is gone the property throws, in the timer, where nobody can catch it
+ * (rhea-promise 3.0.3, `Link.address`; a renewal or a settlement that was on its way when the connection went).
+ */
+function mendAddress(link: object): void {
+  const { get, configurable } = Object.getOwnPropertyDescriptor(link, "address") ?? {};
+  if (!get || configurable !== true) return;
+  Object.defineProperty(link, "address", {
+    configurable: true,
+    get(this: { readonly source?: unknown }): unknown {
+      return this.source === undefined || this.source === null ? undefined : get.call(this);
+    },
+  });
+}
+
+/**
+ * A link that was not opened in time is closed by a promise that nobody waits for, and when the service answers that with an error, the process ends of an unhandled rejection
+ * (rhea-promise 3.0.3, `Session.createReceiver`, `actionAfterTimeout`). Whatever the answer: the link is gone, and whoever closes one only writes the error down.
+ */
+function mendClose(link: object): void {
+  const { value, configurable } = Object.getOwnPropertyDescriptor(link, "close") ?? {};
+  if (typeof value !== "function" || configurable !== true) return;
+  const close = value as Close;
+  Object.defineProperty(link, "close", {
+    configurable: true,
+    writable: true,
+    value(this: object, ...given: unknown[]): Promise<unknown> {
+      return close.apply(this, given).catch(() => undefined);
+    },
+  });
 }

@@ -35,6 +35,7 @@ export class ManagedClient {
   readonly #listeners = new Set<(reason: string) => void>();
   #client: ServiceBusClient;
   #timeouts = 0;
+  #heardAt = Number.NEGATIVE_INFINITY;
   #lastReset = Number.NEGATIVE_INFINITY;
   #isUp = false;
 
@@ -97,16 +98,21 @@ export class ManagedClient {
   /** A request was answered, whatever the answer. */
   heard(): void {
     this.#timeouts = 0;
+    this.#heardAt = performance.now();
     this.#isUp = true;
   }
 
-  /** A request failed. Several in a row that were not answered at all end the connection. */
+  /**
+   * A request failed. Several in a row that were not answered at all end the connection, unless something else was heard while they waited: then what
+   * hangs is their links alone, as those do that were on their way when a link was lost, and the connection has sessions to lose.
+   */
   failed(error: unknown, sentBy: ServiceBusClient): void {
     if (sentBy !== this.#client) return;
     if (!isTimeout(error)) {
       // What the client has no code for may be a lost connection, of which it knows by itself.
       if (serviceAnswer(error).code !== "GeneralError") this.heard();
-    } else if (++this.#timeouts >= MAX_TIMEOUTS) this.reset(`${this.#timeouts} requests in a row were not answered`);
+    } else if (performance.now() - this.#heardAt >= this.requestTimeoutMs && ++this.#timeouts >= MAX_TIMEOUTS)
+      this.reset(`${this.#timeouts} requests in a row were not answered`);
   }
 
   /** Takes a new client; what the old one holds is let go of. */
