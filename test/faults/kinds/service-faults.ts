@@ -1,11 +1,33 @@
 import type { FaultKind, Scene } from "./fault-kind.js";
 
-/** A poison message is through when nobody has died of it for so long: the restart, and the time until it is tried alone. */
-const POISON_QUIET_MS = 15_000;
-const POISON_LIMIT_MS = 120_000;
+/** How long a poison message is waited for. */
+export interface PoisonPatience {
+  /** It is through when nobody has died of it for so long: the restart, and the time until it is given out again and tried alone. */
+  readonly quietMs: number;
+  readonly limitMs: number;
+}
+
+/** Where what a dead process held is given out again at once. */
+export const USUAL_POISON_PATIENCE: PoisonPatience = { quietMs: 15_000, limitMs: 120_000 };
 
 /** Our own processes: killed, frozen, stopped, and killed by what they read. */
-export const serviceFaults: readonly FaultKind[] = [
+export function serviceFaults(patience: PoisonPatience): readonly FaultKind[] {
+  return [
+    ...killingFaults,
+    poison("service: killed by a poison message", "exit", 0, patience),
+    poison("service: out of memory by a poison message", "out-of-memory", 0, patience),
+  ];
+}
+
+/** What the mix "poison" is for: a message that kills its process while 31 innocent ones are being handled there. */
+export function poisonFaults(patience: PoisonPatience): readonly FaultKind[] {
+  return [
+    poison("poison: a process killed, with 31 innocent messages in flight", "exit", 31, patience),
+    poison("poison: a process out of memory, with 31 innocent messages in flight", "out-of-memory", 31, patience),
+  ];
+}
+
+const killingFaults: readonly FaultKind[] = [
   {
     kind: "service: consumer killed in the middle of its handlers",
     group: "service",
@@ -74,18 +96,10 @@ export const serviceFaults: readonly FaultKind[] = [
       return { hits: [target.hit(2)], detail: target.name };
     },
   },
-  poison("service: killed by a poison message", "exit", 0),
-  poison("service: out of memory by a poison message", "out-of-memory", 0),
-];
-
-/** What the mix "poison" is for: a message that kills its process while 31 innocent ones are being handled there. */
-export const poisonFaults: readonly FaultKind[] = [
-  poison("poison: a process killed, with 31 innocent messages in flight", "exit", 31),
-  poison("poison: a process out of memory, with 31 innocent messages in flight", "out-of-memory", 31),
 ];
 
 /** The deaths are faults of their own, which the supervisor writes down; the one that sends the message is hit by nothing. */
-function poison(kind: string, how: "exit" | "out-of-memory", innocents: number): FaultKind {
+function poison(kind: string, how: "exit" | "out-of-memory", innocents: number, { quietMs, limitMs }: PoisonPatience): FaultKind {
   return {
     kind,
     group: "service",
@@ -94,10 +108,10 @@ function poison(kind: string, how: "exit" | "out-of-memory", innocents: number):
     async inject(scene) {
       const before = deaths(scene);
       scene.random.pick(scene.supervisor.publishers).send({ command: "poison", how, innocents });
-      const deadline = performance.now() + POISON_LIMIT_MS;
+      const deadline = performance.now() + limitMs;
       let seen = before;
       let quietSince = performance.now();
-      while (performance.now() < deadline && performance.now() - quietSince < POISON_QUIET_MS) {
+      while (performance.now() < deadline && performance.now() - quietSince < quietMs) {
         await scene.wait(200);
         if (deaths(scene) === seen) continue;
         seen = deaths(scene);

@@ -1,4 +1,5 @@
 import type { FaultKind } from "../kinds/fault-kind.js";
+import type { PoisonPatience } from "../kinds/service-faults.js";
 import type { BrokerAddress } from "../network.js";
 
 /** A broker that the suite may break: all that it must know about a transport. A new transport is a file beside this one and a line in index.ts. */
@@ -23,8 +24,12 @@ export interface BrokerUnderTest {
   readonly rebalances: boolean;
   /** So long after its end a fault may still cost an instance what it has in hand. @default 10,000 */
   readonly aftermathMs?: number;
+  /** Where what a dead process held is not given out again at once. @default 15 s of quiet, 120 s in all */
+  readonly poisonPatience?: PoisonPatience;
   /** The ways in which this broker can be broken. */
   readonly kinds: readonly FaultKind[];
+  /** Mixes of this transport alone, by name. */
+  readonly mixes?: Readonly<Record<string, readonly FaultKind[]>>;
   /** What waits in every queue that belongs to the suite. The figures may be `depthsAgeMs` old. */
   depths(): Promise<readonly QueueState[]>;
   readonly depthsAgeMs: number;
