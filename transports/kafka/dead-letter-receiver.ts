@@ -1,4 +1,5 @@
 import type { DeliverySink, EndpointPlan, Receiver } from "../../src/contracts/transport.js";
+import { isBegunMark } from "./begun-mark.js";
 import { CopyStore } from "./copy-store.js";
 import { DriverError } from "./driver.js";
 import { KafkaError, textOf, unavailable } from "./errors.js";
@@ -58,7 +59,13 @@ export class DeadLetterReceiver implements Receiver {
           },
         },
       },
-      sink,
+      {
+        deliver: (delivery) => {
+          if (isBegunMark(delivery)) delivery.complete();
+          else sink.deliver(delivery);
+        },
+        exhausted: () => {},
+      },
     );
   }
 

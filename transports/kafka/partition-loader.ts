@@ -6,7 +6,7 @@ import type { KafkaConnection } from "./connection.js";
 import type { CommittedOffset } from "./driver.js";
 import type { DriverConsumer } from "./driver-consumer.js";
 import { textOf } from "./errors.js";
-import type { StartPosition } from "./options.js";
+import type { BeginPosition } from "./reader-purpose.js";
 
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 2_000;
@@ -15,8 +15,8 @@ const LONGEST_WAIT_MS = 2_000;
 export interface LoadOwner {
   /** The member of the group, while it is joined. */
   getMember(): DriverConsumer | undefined;
-  /** Where a topic begins of which the group has never committed anything. */
-  startOf(topic: string): StartPosition;
+  /** Where a topic begins of which the group has committed nothing. */
+  startOf(topic: string): BeginPosition;
   /**
    * What the group committed of the partition; without an offset, where it begins. @param isFirst the group began there just now, and the member may fetch
    * earlier records
@@ -72,7 +72,7 @@ export class PartitionLoader {
     }
   }
 
-  #startOf(topic: string): StartPosition {
+  #startOf(topic: string): BeginPosition {
     return this.#begun.has(topic) ? "beginning" : this.#owner.startOf(topic);
   }
 

@@ -1,6 +1,7 @@
 import type { DeliverySink, EndpointPlan, Receiver } from "../../src/contracts/transport.js";
 import { delay } from "../../src/util/delay.js";
 import type { TopicRole } from "./assigned-partition.js";
+import { BegunMark } from "./begun-mark.js";
 import { CopyStore } from "./copy-store.js";
 import { DriverError } from "./driver.js";
 import { KafkaError, textOf, unavailable } from "./errors.js";
@@ -23,11 +24,15 @@ export class EndpointReceiver implements Receiver {
   readonly #environment: ReceiverEnvironment;
   readonly #endpoint: EndpointPlan;
   readonly #reader: GroupReader;
+  readonly #mark: BegunMark;
   readonly #stopping = new AbortController();
   /** Those that are not there. */
   #missing: readonly string[] = [];
   /** Those of any instance that this one, which leads the group, could give to nobody. */
   #unassigned: readonly string[] = [];
+  /** Whether the group has begun once and Kafka has forgotten where it was. `undefined`: not known yet. */
+  #hasLostItsPlace: boolean | undefined;
+  #isMarked = false;
   #hasStarted = false;
   #stopped: Promise<void> | undefined;
   #lookTimer: NodeJS.Timeout | undefined;
@@ -40,14 +45,18 @@ export class EndpointReceiver implements Receiver {
     const commands = names.topicOfEndpoint(endpoint.name);
     this.#environment = environment;
     this.#endpoint = endpoint;
+    this.#mark = new BegunMark(environment, endpoint);
     this.#reader = new GroupReader(
       environment,
       {
         group: names.groupOf(endpoint.name),
         prefetch,
-        topics: () => this.#rolesThatExist(),
-        // What is in the topics of the endpoint's own was meant for it, whenever that was.
-        startOf: (topic) => (topic === commands || names.retryDelayOf(endpoint.name, topic) !== undefined ? "beginning" : options.from),
+        topics: () => this.#rolesToRead(),
+        startOf: (topic) => {
+          // What is in the topics of the endpoint's own was meant for it, whenever that was.
+          if (topic === commands || names.retryDelayOf(endpoint.name, topic) !== undefined) return "beginning";
+          return this.#hasLostItsPlace ? "earliest" : options.from;
+        },
         unassigned: (topics) => {
           this.#unassigned = topics;
         },
@@ -78,6 +87,7 @@ export class EndpointReceiver implements Receiver {
     this.#lookTimer = setInterval(() => void this.#look(), LOOK_EVERY_MS).unref();
     this.#deleteTimer = setInterval(() => void this.#deleteRetried(), DELETE_EVERY_MS).unref();
     void this.#tellLag();
+    void this.#leaveMark();
   }
 
   stop(): Promise<void> {
@@ -121,6 +131,41 @@ export class EndpointReceiver implements Receiver {
       ({ topic, delayMs }): TopicRole => ({ topic, retryDelayMs: delayMs, types: undefined }),
     );
     return [...events, { topic: names.topicOfEndpoint(name), retryDelayMs: undefined, types: undefined }, ...retries];
+  }
+
+  async #rolesToRead(): Promise<readonly TopicRole[]> {
+    const roles = await this.#rolesThatExist();
+    this.#hasLostItsPlace ??= await this.#looksForgotten(roles.map(({ topic }) => topic));
+    return roles;
+  }
+
+  async #looksForgotten(topics: readonly string[]): Promise<boolean> {
+    const { connection, names, logger } = this.#environment;
+    const group = names.groupOf(this.#endpoint.name);
+    // In this order: the mark is left after the first commit.
+    if (!(await this.#mark.isThere())) return false;
+    const committed = await connection.admin((admin) => admin.committed(group, topics));
+    if (committed.some(({ offset }) => offset !== -1)) return false;
+    logger.warn(
+      `Kafka has forgotten what the group "${group}" had committed (offsets.retention.minutes): the endpoint begins with all that its topics still have, rather twice than never.`,
+    );
+    return true;
+  }
+
+  /** One instance does: that which has the first partition of the commands. */
+  async #leaveMark(): Promise<void> {
+    const { names, options, logger } = this.#environment;
+    const { name, subscribed } = this.#endpoint;
+    const commands = names.topicOfEndpoint(name);
+    const isOurs = [...this.#reader.partitions].some(({ topic, partition }) => topic === commands && partition === 0);
+    // Without the mark a group without offsets begins where `from` says.
+    if (this.#isMarked || !isOurs || subscribed.length === 0 || options.from === "beginning") return;
+    try {
+      await this.#mark.leave();
+      this.#isMarked = true;
+    } catch (error) {
+      logger.debug(`That the endpoint "${name}" has begun cannot be noted: ${textOf(error)}`);
+    }
   }
 
   async #rolesThatExist(): Promise<readonly TopicRole[]> {
@@ -168,6 +213,7 @@ export class EndpointReceiver implements Receiver {
     } catch (error) {
       this.#environment.logger.debug(`The topics of endpoint "${this.#endpoint.name}" cannot be looked at: ${textOf(error)}`);
     }
+    await this.#leaveMark();
     await this.#tellLag();
   }
 
