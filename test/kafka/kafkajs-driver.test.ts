@@ -71,6 +71,7 @@ describeWithKafka("the driver over kafkajs", ({ brokers }) => {
         joined: () => void joined++,
         rebalancing: () => {},
         batch: () => undefined,
+        passed: () => {},
         ended: (error: DriverError) => void ended.push(error),
       };
       consumer.start(handlers).catch((error: DriverError) => ended.push(error));
@@ -94,8 +95,8 @@ describe("what kafkajs rejects a request with", () => {
     const producer: Partial<Producer> = { sendBatch: () => Promise.reject(rejection) };
     const options = resolveOptions({ brokers: "localhost:9092" });
     const home = { ...kafkajsHome(module, options, "tests", new RecordingLogger()), kafka: { producer: () => producer } };
-    const record = { topic: "a", partition: 0, key: null, value: Buffer.from("x"), headers: {} };
-    return await new KafkajsProducer(home as unknown as KafkajsHome).produce([record]).catch((error: unknown) => error);
+    const batch = { topic: "a", partition: 0, records: [{ key: null, value: Buffer.from("x"), headers: {} }] };
+    return await new KafkajsProducer(home as unknown as KafkajsHome).produce([batch]).catch((error: unknown) => error);
   }
 
   test("a refused right is the broker's answer to the records when it comes as it is", async () => {

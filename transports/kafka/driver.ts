@@ -20,21 +20,22 @@ export interface IncomingRecord extends RecordContent {
   readonly offset: number;
   readonly timestamp: number;
 }
-/** One record for the partition that was chosen for it. */
-export interface OutgoingRecord extends RecordContent {
+/** Records for the partition that was chosen for them, in their order; at least one. */
+export interface OutgoingBatch {
   readonly topic: string;
   readonly partition: number;
+  readonly records: readonly RecordContent[];
 }
 
 /** Rejects with {@link DriverError}, in all its methods. */
 export interface DriverProducer {
   connect(): Promise<void>;
   /**
-   * Appends the records with `acks: -1`, each partition's in the order given; resolves when all in-sync replicas have them. Tries once: a rejection
+   * Appends the records with `acks: -1`, no partition's twice; resolves when all in-sync replicas have them. Tries once: a rejection
    * other than of the kinds "too-large", "forbidden" and "invalid" says nothing about what was stored. With records of several partitions
    * it may reject for one of them although the others were stored.
    */
-  produce(records: readonly OutgoingRecord[]): Promise<void>;
+  produce(batches: readonly OutgoingBatch[]): Promise<void>;
   /** Waits for what is in flight. */
   disconnect(): Promise<void>;
   /** Drops the connections, without ceremony: for a broker that no longer answers. */

@@ -1,5 +1,6 @@
-import type { Message, Producer, TopicMessages } from "kafkajs";
-import { DriverError, type DriverProducer, type HeaderValue, type OutgoingRecord } from "./driver.js";
+import type { Producer } from "kafkajs";
+import { DriverError, type DriverProducer, type OutgoingBatch } from "./driver.js";
+import { encodingCodec, type Placeholder, RecordBatchTicket } from "./kafkajs-encoding.js";
 import { driverErrorOf } from "./kafkajs-errors.js";
 import type { KafkajsHome } from "./kafkajs-home.js";
 
@@ -13,13 +14,13 @@ export class KafkajsProducer implements DriverProducer {
   readonly #home: KafkajsHome;
   readonly #producer: Producer;
   readonly #timeoutMs: number;
-  readonly #compression: number;
+  readonly #codec: number;
 
   constructor(home: KafkajsHome) {
     const { module, options } = home;
     this.#home = home;
     this.#timeoutMs = Math.max(options.requestTimeoutMs / 2, options.requestTimeoutMs - ANSWER_MS);
-    this.#compression = compressionType(home);
+    this.#codec = encodingCodec(module, compressionType(home));
     this.#producer = home.kafka.producer({
       allowAutoTopicCreation: false,
       idempotent: false,
@@ -34,16 +35,24 @@ export class KafkajsProducer implements DriverProducer {
     await this.#producer.connect().catch(rethrow);
   }
 
-  async produce(records: readonly OutgoingRecord[]): Promise<void> {
-    const { topicMessages, partitions } = groupedByTopic(records);
-    const answers = await this.#producer
-      .sendBatch({ acks: -1, timeout: this.#timeoutMs, compression: this.#compression, topicMessages })
-      .catch((error: unknown) => {
-        throw produceErrorOf(error);
-      });
-    // kafkajs leaves out, without a word, what is for a partition that it does not know yet, and resolves.
-    if (answers.length !== partitions) {
-      throw new DriverError("unavailable", `the broker answered for ${answers.length} of ${partitions} partitions`);
+  async produce(batches: readonly OutgoingBatch[]): Promise<void> {
+    const tickets: RecordBatchTicket[] = [];
+    const topicMessages: { topic: string; messages: Placeholder[] }[] = [];
+    for (const { topic, partition, records } of batches) {
+      const ticket = new RecordBatchTicket(partition, records);
+      tickets.push(ticket);
+      topicMessages.push({ topic, messages: ticket.placeholders });
+    }
+    try {
+      const answers = await this.#producer.sendBatch({ acks: -1, timeout: this.#timeoutMs, compression: this.#codec, topicMessages });
+      // kafkajs leaves out, without a word, what is for a partition that it does not know yet, and resolves.
+      if (answers.length !== batches.length) {
+        throw new DriverError("unavailable", `the broker answered for ${answers.length} of ${batches.length} partitions`);
+      }
+    } catch (error) {
+      throw produceErrorOf(error);
+    } finally {
+      for (const ticket of tickets) ticket.close();
     }
   }
 
@@ -55,21 +64,6 @@ export class KafkajsProducer implements DriverProducer {
   cut(): void {
     this.#home.cut();
   }
-}
-
-function groupedByTopic(records: readonly OutgoingRecord[]): { topicMessages: TopicMessages[]; partitions: number } {
-  const byTopic = new Map<string, { topic: string; messages: Message[]; partitions: Set<number> }>();
-  for (const { topic, partition, key, value, headers } of records) {
-    let group = byTopic.get(topic);
-    if (!group) {
-      group = { topic, messages: [], partitions: new Set() };
-      byTopic.set(topic, group);
-    }
-    group.partitions.add(partition);
-    group.messages.push({ partition, key, value, headers: headers as Record<string, Exclude<HeaderValue, readonly unknown[]>> });
-  }
-  const topicMessages = [...byTopic.values()];
-  return { topicMessages, partitions: topicMessages.reduce((sum, group) => sum + group.partitions.size, 0) };
 }
 
 function compressionType({ module, options }: KafkajsHome): number {

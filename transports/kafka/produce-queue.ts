@@ -1,4 +1,4 @@
-import { DriverError, type DriverProducer, type OutgoingRecord } from "./driver.js";
+import { DriverError, type DriverProducer, type OutgoingBatch, type RecordContent } from "./driver.js";
 import type { KafkaError } from "./errors.js";
 import { partitionOfKey } from "./partitioner.js";
 import type { Publication } from "./publication.js";
@@ -194,16 +194,17 @@ export class ProduceQueue {
   async #run(parts: readonly RequestPart[], leader: number, producer: DriverProducer): Promise<void> {
     this.#requests++;
     this.#inFlight.set(leader, (this.#inFlight.get(leader) ?? 0) + 1);
-    const records: OutgoingRecord[] = [];
-    for (const { partition, publications } of parts) {
+    const batches: OutgoingBatch[] = [];
+    for (const { lane, partition, publications } of parts) {
+      const records: RecordContent[] = [];
       for (const publication of publications) {
         publication.isHandedOver = true;
-        const { topic, key, value, headers } = publication.record;
-        records.push({ topic, partition, key, value, headers });
+        records.push(publication.record);
       }
+      batches.push({ topic: lane.topic, partition, records });
     }
     try {
-      await within(this.#requestMs, producer.produce(records), () => new DriverError("timeout", "no answer in time"));
+      await within(this.#requestMs, producer.produce(batches), () => new DriverError("timeout", "no answer in time"));
       for (const { lane, publications } of parts) {
         lane.widen();
         for (const publication of publications) publication.sent();
