@@ -18,6 +18,9 @@ export interface RunOptions {
   readonly plain: boolean;
 }
 
+/** Of some mixes: one instance, so that what the poison kills is what the innocent messages are in; many, to come and go. */
+const CONSUMERS: Readonly<Record<string, number>> = { poison: 1, churn: 20 };
+
 export const USAGE = `npm run faults -- [options]
 
   --transport NAME   what is under test: rabbitmq, kafka, azure-service-bus             (rabbitmq)
@@ -27,7 +30,7 @@ export const USAGE = `npm run faults -- [options]
   --client NAME      trolleybus, or what it is compared with: raw-amqplib, rascal, amqp-connection-manager
   --seed NUMBER      decides what is broken, when and for how long                      (of the clock; printed)
   --faults NUMBER    how many                                                           (20)
-  --mix NAME         all, broker, network, service, poison (see docs/faults.md)         (all)
+  --mix NAME         all, broker, network, service, poison; Kafka: churn (see docs/faults.md)  (all)
   --only TEXT        only faults whose name contains it
   --control NAME     make a mistake on purpose; the run must fail (see docs/faults.md)
   --publishers N, --consumers N, --rate MESSAGES_PER_SECOND of each publisher   (2, 3, 40)
@@ -70,10 +73,9 @@ export function parseRunOptions(args: readonly string[]): RunOptions {
     mix: values.mix ?? "all",
     only: values.only,
     seed: number("seed", values.seed ?? String(Date.now() % 1_000_000), 0),
-    faults: number("faults", values.faults ?? "20", 0),
+    faults: number("faults", values.faults ?? (values.mix === "churn" ? "1" : "20"), 0),
     publishers: number("publishers", values.publishers, 1),
-    // One instance, so that what the poison kills is what the innocent messages are in.
-    consumers: number("consumers", values.consumers ?? (values.mix === "poison" ? "1" : "3"), 1),
+    consumers: number("consumers", values.consumers ?? String(CONSUMERS[values.mix ?? ""] ?? 3), 1),
     rate: number("rate", values.rate ?? (values.control === undefined ? "40" : "150"), 1),
     json: values.json,
     keep: values.keep,

@@ -128,6 +128,18 @@ export class KafkaAdmin {
     return new Map((found?.partitions ?? []).map(({ partition, offset }) => [partition, Number(offset)]));
   }
 
+  /** The same with what the adapter says, beside the offset, is done beyond it. */
+  async progress(group: string, topic: string): Promise<ReadonlyMap<number, { readonly offset: number; readonly doneBeyond: string }>> {
+    const [found] = await this.do((admin) => admin.fetchOffsets({ groupId: group, topics: [topic] }));
+    const partitions = found?.partitions ?? [];
+    return new Map(
+      partitions.map(({ metadata, offset, partition }) => [
+        partition,
+        { offset: Number(offset), doneBeyond: /;d=([^;]*)/.exec(metadata ?? "")?.[1] ?? "" },
+      ]),
+    );
+  }
+
   /** The client id of the member of a group that has a partition. */
   async ownerOf(group: string, topic: string, partition: number): Promise<string> {
     const { groups } = await this.do((admin) => admin.describeGroups([group]));

@@ -3,30 +3,34 @@ import type { KafkaAdmin } from "./kafka-control.js";
 
 const LOOK_EVERY_MS = 1_000;
 
+/** From here on it is worth while to ask whose the partition is. */
+const NOTICED_MS = 5_000;
+
 interface Seen {
-  readonly committed: number;
+  readonly mark: string;
   readonly at: number;
 }
 
-interface Standstill {
+export interface Standstill {
   readonly ms: number;
   /** Which partition, and whose it was when the watch noticed. */
   readonly partition: string;
   readonly owner: string;
 }
 
-/** From here on it is worth while to ask whose the partition is. */
-const NOTICED_MS = 5_000;
-
-/** Watches how long partitions with something to do stand still: no commit of the group moves, though records wait. */
+/**
+ * Watches how long partitions with something to do stand still: records wait, and neither the group's commit moves nor what it says is done beyond it.
+ * What it tells is up to a second, or as long as a look takes, less than the truth, and never more.
+ */
 export class StandstillWatch {
   readonly #admin: KafkaAdmin;
   readonly #group: string;
   readonly #topics: readonly string[];
   readonly #seen = new Map<string, Seen>();
+  /** Of each partition its longest. */
+  readonly #longest = new Map<string, Standstill>();
   readonly #watching: Promise<void>;
   #isOver = false;
-  #longest: Standstill = { ms: 0, partition: "", owner: "nobody" };
 
   constructor(admin: KafkaAdmin, group: string, topics: readonly string[]) {
     this.#admin = admin;
@@ -35,11 +39,11 @@ export class StandstillWatch {
     this.#watching = this.#watch();
   }
 
-  /** Ends the watch. */
-  async end(): Promise<Standstill> {
+  /** Ends the watch. @returns of each partition that ever had something to do its longest standstill, the longest first */
+  async end(): Promise<readonly Standstill[]> {
     this.#isOver = true;
     await this.#watching;
-    return this.#longest;
+    return [...this.#longest.values()].sort((a, b) => b.ms - a.ms);
   }
 
   async #watch(): Promise<void> {
@@ -51,18 +55,23 @@ export class StandstillWatch {
   }
 
   async #look(topic: string): Promise<void> {
-    const committed = await this.#admin.committed(this.#group, topic);
-    const now = performance.now();
+    const before = performance.now();
+    const committed = await this.#admin.progress(this.#group, topic);
     for (const { partition, high, low } of await this.#admin.offsets(topic)) {
       const key = `${topic}/${partition}`;
-      const offset = Math.max(low, committed.get(partition) ?? -1);
-      const before = this.#seen.get(key);
-      if (!before || before.committed !== offset || offset >= high) this.#seen.set(key, { committed: offset, at: now });
-      else if (now - before.at > this.#longest.ms) {
-        const ms = now - before.at;
-        const owner = ms < NOTICED_MS ? "nobody" : await this.#admin.ownerOf(this.#group, topic, partition);
-        this.#longest = { ms, partition: key, owner };
-      }
+      const { offset = -1, doneBeyond = "" } = committed.get(partition) ?? {};
+      const isIdle = Math.max(low, offset) >= high;
+      const mark = `${offset} ${doneBeyond}`;
+      const seen = this.#seen.get(key);
+      if (!seen || isIdle || seen.mark !== mark) this.#seen.set(key, { mark, at: performance.now() });
+      if (!isIdle) await this.#note(key, topic, partition, seen?.mark === mark ? before - seen.at : 0);
     }
+  }
+
+  async #note(key: string, topic: string, partition: number, ms: number): Promise<void> {
+    const longest = this.#longest.get(key);
+    if (longest && longest.ms >= ms) return;
+    const owner = ms < NOTICED_MS ? "nobody" : await this.#admin.ownerOf(this.#group, topic, partition);
+    this.#longest.set(key, { ms, partition: `${key} of ${this.#group}`, owner });
   }
 }

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { FaultKind } from "../kinds/fault-kind.js";
 import { Echo, ENDPOINTS, Step, Task } from "../messages.js";
 import { versionOfPackage } from "../package-version.js";
+import { churnFaults } from "./kafka-churn.js";
 import { clusterFaults } from "./kafka-cluster-faults.js";
 import { brokerScripts, type Detour, KafkaAdmin, type KafkaNode, SESSION_TIMEOUT_MS } from "./kafka-control.js";
 import { kafkaFaults } from "./kafka-faults.js";
@@ -175,6 +176,7 @@ class KafkaServer implements KafkaUnderFault {
       depths: () => this.#depths(),
       depthsAgeMs: DEPTHS_AGE_MS,
       kinds: own.kinds,
+      mixes: { churn: churnFaults(this) },
       mend: own.mend,
       close: own.close,
     };

@@ -1,0 +1,90 @@
+import type { Random } from "../../support/random.js";
+import type { FaultKind, Scene } from "../kinds/fault-kind.js";
+import { AUDIT, Echo, ORDERED, Step, Task, WORK } from "../messages.js";
+import type { SupervisedService } from "../supervisor.js";
+import type { KafkaUnderFault } from "./kafka.js";
+import { SESSION_TIMEOUT_MS } from "./kafka-control.js";
+import { told } from "./kafka-faults.js";
+import { StandstillWatch } from "./kafka-standstill.js";
+
+const CHURN_MS = 300_000;
+/** No partition with something to do may stand still for longer. */
+const STANDSTILL_LIMIT_MS = 2 * SESSION_TIMEOUT_MS;
+/** Of so many instances at most one is away. */
+const PRESENT_FOR_EACH_AWAY = 4;
+const AWAY_MS = 5_000;
+/** One in so many goes without a word. The others' sessions are over before the next one does, or nobody could keep to the limit. */
+const KILLED_ONE_IN = 6;
+const BETWEEN_KILLS_MS = 3 * SESSION_TIMEOUT_MS;
+/** As many partitions are told in the log. */
+const TOLD = 3;
+
+/** How often instances went. */
+interface Leavings {
+  politely: number;
+  killed: number;
+}
+
+/** What the mix "churn" is for: instances of one service that come and go for five minutes under load, several at a time. */
+export function churnFaults(server: KafkaUnderFault): readonly FaultKind[] {
+  return [
+    {
+      kind: "churn: instances come and go for five minutes",
+      group: "service",
+      weight: 1,
+      async inject(scene) {
+        const { admin } = server;
+        const watches = [
+          new StandstillWatch(admin, WORK, [Task.messageType, Step.messageType, WORK]),
+          new StandstillWatch(admin, ORDERED, [Step.messageType]),
+          new StandstillWatch(admin, AUDIT, [Echo.messageType]),
+        ];
+        const leavings = await churn(scene);
+        const stood = (await Promise.all(watches.map((watch) => watch.end()))).flat().sort((a, b) => b.ms - a.ms);
+        const longest = stood.slice(0, TOLD).map(told).join(", ");
+        const detail = `${leavings.politely} times politely, ${leavings.killed} times killed; of ${stood.length} partitions ${longest}`;
+        if ((stood[0]?.ms ?? 0) > STANDSTILL_LIMIT_MS) throw new Error(`${detail}, and the limit is ${STANDSTILL_LIMIT_MS} ms`);
+        // Whoever leaves and comes back moves partitions twice: its own, and as many as the others give it.
+        const moves = 2 * (leavings.politely + leavings.killed);
+        return { hits: scene.supervisor.consumers.map((service) => service.hit(moves)), detail };
+      },
+    },
+  ];
+}
+
+async function churn({ random, supervisor, wait }: Scene): Promise<Leavings> {
+  const { consumers } = supervisor;
+  const most = Math.max(1, Math.floor(consumers.length / PRESENT_FOR_EACH_AWAY));
+  const leavings: Leavings = { politely: 0, killed: 0 };
+  const away = new Map<SupervisedService, Promise<void>>();
+  const troubles: unknown[] = [];
+  const until = performance.now() + CHURN_MS;
+  let noKillBefore = 0;
+  while (performance.now() < until) {
+    await wait(random.integer(300, 2_000));
+    const present = consumers.filter((service) => !away.has(service));
+    if (away.size >= most || present.length === 0) continue;
+    const target = random.pick(present);
+    const isKilled = random.chance(1 / KILLED_ONE_IN) && performance.now() >= noKillBefore;
+    if (isKilled) {
+      noKillBefore = performance.now() + BETWEEN_KILLS_MS;
+      leavings.killed++;
+    } else {
+      leavings.politely++;
+    }
+    const absence = (isKilled ? target.kill() : leave(target, random, wait))
+      .catch((error: unknown) => void troubles.push(error))
+      .finally(() => away.delete(target));
+    away.set(target, absence);
+  }
+  await Promise.all(away.values());
+  if (troubles.length > 0) throw troubles[0];
+  return leavings;
+}
+
+async function leave(service: SupervisedService, random: Random, wait: Scene["wait"]): Promise<void> {
+  const ms = random.integer(0, AWAY_MS);
+  await service.stop();
+  await wait(ms);
+  await service.start();
+}
