@@ -90,4 +90,35 @@ describeWithKafka("dead letters", ({ brokers }) => {
     expect(sorted([...decided])).toEqual(numbers(100));
     expect(await bench.stored("shipping.dead-letter")).toEqual([]);
   }, 90_000);
+
+  test("a visit ends where the topic does not end with a letter, but with marks of transactions and what was aborted", async () => {
+    const bench = new Bench(brokers);
+    const port = await letters(bench, 0, 1);
+    const topic = `${bench.namePrefix}shipping.dead-letter`;
+    const producer = bench.kafka.producer({ idempotent: true, transactionalId: `${bench.namePrefix}letters`, maxInFlightRequests: 1 });
+    await producer.connect();
+    const write = async (end: number, ...texts: string[]): Promise<void> => {
+      const transaction = await producer.transaction();
+      await transaction.send({ topic, messages: texts.map((value) => ({ value })) });
+      await (texts.includes("aborted") ? transaction.abort() : transaction.commit());
+      const admin = await bench.admin();
+      await eventually("the mark to be written", async () => Number((await admin.fetchTopicOffsets(topic))[0]?.high) === end);
+    };
+    await write(3, "0", "1");
+    const keepFirst = (delivery: Delivery): void => void (textOf(delivery) === "0" ? delivery.release() : delivery.complete());
+    const first = await visit(bench, port, keepFirst, 1);
+    expect(first.deliveries.map(textOf)).toEqual(["0", "1"]);
+    await first.close();
+
+    await write(6, "aborted");
+    const second = await visit(bench, port, drop);
+    expect(second.deliveries.map(textOf)).toEqual(["0"]);
+    await second.close();
+
+    await write(8, "aborted");
+    const third = await visit(bench, port, drop);
+    expect(third.deliveries).toEqual([]);
+    await third.close();
+    await producer.disconnect();
+  }, 60_000);
 });

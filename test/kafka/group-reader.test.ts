@@ -119,4 +119,20 @@ describe("a reader of a group", () => {
     await eventually("what is left to be committed", () => group.committed.get("b/0")?.offset === 1);
     expect(group.committed.get("c/0")?.offset).toBe(0);
   });
+
+  test("passes over what is no record, also when it hears of that before it knows where it goes on, and never over what may be one", async () => {
+    const group = new ScriptedGroup(["a", "b"], { endOf: () => 6 });
+    group.committedByAnother("a", 5);
+    group.committedByAnother("b", 4);
+    await group.join("a", "b");
+    group.passed("a", 5, 6);
+    group.passed("b", 5, 6);
+    await group.ready();
+    expect(group.isExhausted).toBe(false);
+    group.fetched("b", [4]);
+    await group.reach(1);
+    expect(group.handedOver).toEqual(["b@4"]);
+    group.passed("b", 5, 6);
+    await eventually("the end", () => group.isExhausted);
+  });
 });

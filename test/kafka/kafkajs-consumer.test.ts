@@ -15,6 +15,7 @@ class ScriptedKafkajs extends EventEmitter {
     HEARTBEAT: "heartbeat",
     FETCH_START: "fetch_start",
     FETCH: "fetch",
+    START_BATCH_PROCESS: "start_batch_process",
     COMMIT_OFFSETS: "commit_offsets",
     CRASH: "crash",
   };
@@ -22,6 +23,8 @@ class ScriptedKafkajs extends EventEmitter {
   async subscribe(): Promise<void> {}
   async run(): Promise<void> {}
   async disconnect(): Promise<void> {}
+  /** Repeated by kafkajs, for as long as the broker refuses it. */
+  commitOffsets = (): Promise<void> => new Promise(() => {});
 
   joins(): void {
     this.emit("group_join", { payload: { memberAssignment: { orders: [0] } } });
@@ -36,6 +39,7 @@ class ScriptedKafkajs extends EventEmitter {
 interface Member {
   readonly kafkajs: ScriptedKafkajs;
   readonly ended: string[];
+  readonly consumer: KafkajsConsumer;
 }
 
 async function member(): Promise<Member> {
@@ -43,15 +47,17 @@ async function member(): Promise<Member> {
   const ended: string[] = [];
   const home = { module: kafkajsModule, kafka: { consumer: () => kafkajs }, cut: () => {} } as unknown as KafkajsHome;
   const settings = { groupId: "shipping", topics: ["orders"], sessionTimeoutMs: SESSION_MS } as unknown as ConsumerSettings;
-  await new KafkajsConsumer(home, settings).start({
+  const consumer = new KafkajsConsumer(home, settings);
+  await consumer.start({
     joined: () => {},
     rebalancing: () => {},
     batch: () => undefined,
+    passed: () => {},
     ended: (error) => void ended.push(error.message),
   });
   kafkajs.joins();
   kafkajs.fetches();
-  return { kafkajs, ended };
+  return { kafkajs, ended, consumer };
 }
 
 beforeEach(() => {
@@ -98,4 +104,14 @@ test("a member that fetches for three sessions without a heartbeat is ended, for
   vi.advanceTimersByTime(2);
   kafkajs.fetches();
   expect(ended[0]).toContain("no heartbeat");
+});
+
+test("a member whose first commit is still being repeated when the partitions are shared out anew is ended, for they may be another's", async () => {
+  const { ended, kafkajs, consumer } = await member();
+  void consumer.commit([{ topic: "orders", partition: 0, offset: 7, metadata: "" }]).catch(() => {});
+  expect(ended).toEqual([]);
+
+  kafkajs.emit("rebalancing", {});
+  kafkajs.joins();
+  expect(ended[0]).toContain("repeats a commit");
 });

@@ -2,6 +2,7 @@ import { type CommitMetadata, writeCommitMetadata } from "./commit-metadata.js";
 import type { IncomingRecord } from "./driver.js";
 import type { RecordBatch } from "./driver-consumer.js";
 import { OffsetTracker, offsetsOf } from "./offset-tracker.js";
+import { detached, sizeOf } from "./record-memory.js";
 import { StartCounts } from "./start-counts.js";
 
 /** What is known of a topic that is read. */
@@ -18,9 +19,6 @@ export interface TopicRole {
  * Lost: another member has the partition.
  */
 type Phase = "loading" | "begin" | "reading" | "lost";
-
-/** What a record takes beside its bytes, roughly. */
-const RECORD_BYTES = 200;
 
 /** One partition that this member of the group has: what was fetched and waits, what is handed over, what is done. */
 export class AssignedPartition {
@@ -48,6 +46,8 @@ export class AssignedPartition {
   #refetchedFrom = Number.POSITIVE_INFINITY;
   /** Where the records after those fetched begin. */
   #fetched = 0;
+  /** Nothing between these offsets is a record. */
+  #gap = { from: 0, to: 0 };
   /** The version with which its beginning is committed. */
   #beginning = 0;
   #wasReading = false;
@@ -88,6 +88,10 @@ export class AssignedPartition {
   get position(): number {
     return this.#tracker.position;
   }
+  /** Everything before it that is a record was handed over, or was done before. */
+  get reached(): number {
+    return this.#peeked?.offset ?? Math.max(this.#fetched, this.position);
+  }
   /** Bytes fetched that wait. */
   get waitingBytes(): number {
     return this.#bytes;
@@ -104,11 +108,13 @@ export class AssignedPartition {
       // Another log under the same name, or a place that was moved back: it is fetched again from there.
       this.dropWaiting();
       this.#fetched = offset;
+      this.#gap = { from: 0, to: 0 };
     }
     this.#floor = offset;
     this.phase = "begin";
     while (this.#peeked && this.#peeked.offset < offset) this.shift();
     this.#fetched = Math.max(this.#fetched, offset);
+    this.#skipGap();
   }
 
   /** The beginning is to be committed: it counts until the prefix grows. */
@@ -170,6 +176,13 @@ export class AssignedPartition {
     this.#fetched = Math.max(from, nextOffset);
     this.#hasAll = nextOffset >= endOffset;
     if (nextOffset >= from) this.#refetchedFrom = Number.POSITIVE_INFINITY;
+  }
+
+  /** Nothing from the first of these offsets up to the second is a record. It may be told before it is known where the group goes on. */
+  passed(from: number, to: number): void {
+    const { from: first, to: last } = this.#gap;
+    this.#gap = from >= first && from <= last ? { from: first, to: Math.max(last, to) } : { from, to };
+    this.#skipGap();
   }
 
   /** The record that is next, unless none waits, or it is too far ahead of the slowest. */
@@ -260,6 +273,12 @@ export class AssignedPartition {
     if (this.#head === this.#backlog.length) this.dropWaiting();
   }
 
+  // Only what it has come to: what lies before it may be fetched again from another place.
+  #skipGap(): void {
+    const { from, to } = this.#gap;
+    if (from <= this.#fetched && to > this.#fetched) this.#fetched = to;
+  }
+
   get #peeked(): IncomingRecord | undefined {
     return this.#backlog[this.#head];
   }
@@ -269,15 +288,4 @@ export class AssignedPartition {
     this.version++;
     this.#counts.progressed();
   }
-}
-
-function sizeOf({ key, value }: IncomingRecord): number {
-  return RECORD_BYTES + (key?.length ?? 0) + (value?.length ?? 0);
-}
-
-/** A copy that does not keep the whole fetch in memory: what waits for its time may wait for long. */
-function detached(record: IncomingRecord): IncomingRecord {
-  const { key, value, headers } = record;
-  const copied = Object.entries(headers).map(([name, header]) => [name, Buffer.isBuffer(header) ? Buffer.from(header) : header]);
-  return { ...record, key: key && Buffer.from(key), value: value && Buffer.from(value), headers: Object.fromEntries(copied) };
 }

@@ -122,6 +122,9 @@ export class ConsumerSupervisor {
         if (isCurrent()) owner.rebalancing();
       },
       batch: (batch) => (isCurrent() ? owner.batch(batch) : undefined),
+      passed: (topic, partition, from, to) => {
+        if (isCurrent()) owner.passed(topic, partition, from, to);
+      },
       ended: (error) => this.#end?.(error),
     });
     try {

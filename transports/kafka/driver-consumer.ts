@@ -59,6 +59,8 @@ export interface ConsumerHandlers {
   rebalancing(): void;
   /** Fetched and handed over. Nothing more is fetched, from the same broker, until the answer resolves: at once as a rule, never later than a fraction of the heartbeat interval. */
   batch(batch: RecordBatch): Promise<void> | undefined;
+  /** Nothing from the first of these offsets up to the second is a record (marks of transactions, what was aborted), and no batch says so. */
+  passed(topic: string, partition: number, from: number, to: number): void;
   /** Nothing comes any more: this consumer is to be stopped and another one made. */
   ended(error: DriverError): void;
 }

@@ -104,6 +104,7 @@ export class GroupReader {
         joined: (assignment) => this.#joined(assignment),
         rebalancing: () => this.#rebalancing(),
         batch: (batch) => this.#batch(batch),
+        passed: (topic, partition, from, to) => this.#partitions.passed(topic, partition, from, to),
         down: (error) => this.#down(error),
       },
       group,
@@ -123,8 +124,7 @@ export class GroupReader {
   /** Whether everything that is assigned was handed over to its end. */
   get isExhausted(): boolean {
     const { endOf } = this.#purpose;
-    if (!endOf || !this.#isJoined) return false;
-    return [...this.#partitions].every(({ isReady, position, topic, partition }) => isReady && position >= endOf(topic, partition));
+    return endOf !== undefined && this.#isJoined && this.#partitions.haveReached(endOf);
   }
 
   start(): void {

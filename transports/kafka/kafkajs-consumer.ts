@@ -1,10 +1,11 @@
-import type { Batch, Consumer, EachBatchPayload, KafkaMessage, PartitionAssigner } from "kafkajs";
+import type { Consumer, EachBatchPayload, PartitionAssigner } from "kafkajs";
 import type { Assignment, GroupMember } from "./assigner.js";
-import { DriverError, type IncomingRecord } from "./driver.js";
+import { DriverError } from "./driver.js";
 import type { CommitOffset, ConsumerHandlers, ConsumerSettings, DriverConsumer } from "./driver-consumer.js";
+import { FetchedBatch } from "./kafkajs-batch.js";
 import { driverErrorOf } from "./kafkajs-errors.js";
 import type { KafkajsHome, KafkajsModule } from "./kafkajs-home.js";
-import { asUndecodable, passUndecodable } from "./kafkajs-undecodable.js";
+import { passUndecodable } from "./kafkajs-undecodable.js";
 import { within } from "./time-limit.js";
 
 /** The name by which the members of a group agree on how partitions are shared out; a change of what it means needs another. */
@@ -32,6 +33,8 @@ export class KafkajsConsumer implements DriverConsumer {
   #owned: Assignment = new Map();
   #commitNow: CommitFunction | undefined;
   #commits = 0;
+  /** Under way with kafkajs's own repetitions. */
+  #repeatedCommits = 0;
   #lastSignOfLife = performance.now();
   #lastHeartbeat = performance.now();
   /** The group shares out its partitions anew, and this member has not joined since. */
@@ -73,6 +76,9 @@ export class KafkajsConsumer implements DriverConsumer {
       this.#lastHeartbeat = performance.now();
       this.#mustJoin = false;
       this.#owned = new Map(Object.entries(payload.memberAssignment));
+      // Of what this member may not have any more.
+      if (this.#repeatedCommits > 0)
+        this.#end?.(new DriverError("fenced", "kafkajs repeats a commit of before the partitions were shared out"));
       handlers.joined(this.#owned);
     });
     this.#consumer.on(events.REBALANCING, () => {
@@ -84,6 +90,11 @@ export class KafkajsConsumer implements DriverConsumer {
     });
     this.#consumer.on(events.FETCH_START, () => this.#checkMembership());
     this.#consumer.on(events.FETCH, () => this.#heard());
+    this.#consumer.on(events.START_BATCH_PROCESS, ({ payload }) => {
+      const { topic, partition, batchSize, firstOffset, lastOffset } = payload;
+      // kafkajs hands no batch over in which nothing is a record; its first offset is `null` where it does not know it.
+      if (batchSize === 0 && firstOffset) handlers.passed(topic, partition, Number(firstOffset), Number(lastOffset) + 1);
+    });
     this.#consumer.on(events.COMMIT_OFFSETS, () => {
       this.#commits++;
     });
@@ -134,7 +145,10 @@ export class KafkajsConsumer implements DriverConsumer {
       // Given with each batch, and without the repetitions of `commitOffsets`, which would go on after a rebalance for partitions that are lost.
       if (this.#commitNow) return await this.#commitNow({ topics: byTopic(offsets) });
       const before = this.#commits;
-      await this.#consumer.commitOffsets(offsets.map((offset) => ({ ...offset, offset: String(offset.offset) })));
+      this.#repeatedCommits++;
+      await this.#consumer.commitOffsets(offsets.map((offset) => ({ ...offset, offset: String(offset.offset) }))).finally(() => {
+        this.#repeatedCommits--;
+      });
       // It also resolves when it has done nothing since the consumer is about to stop.
       if (this.#commits === before) throw new DriverError("unavailable", "the consumer stopped before the offsets were committed");
     } catch (error) {
@@ -212,51 +226,6 @@ export class KafkajsConsumer implements DriverConsumer {
       },
     });
   }
-}
-
-/** The batch of kafkajs, seen through the seam; what is not asked for is not made. */
-class FetchedBatch {
-  readonly topic: string;
-  readonly partition: number;
-  readonly records: readonly IncomingRecord[];
-  readonly #payload: EachBatchPayload;
-
-  constructor(payload: EachBatchPayload, passesUndecodable: boolean) {
-    const { topic, partition, messages } = payload.batch;
-    this.#payload = payload;
-    this.topic = topic;
-    this.partition = partition;
-    const records = messages.map((message) => recordOf(topic, partition, message));
-    this.records = passesUndecodable ? records.map(asUndecodable).filter((record) => record !== undefined) : records;
-  }
-
-  get nextOffset(): number {
-    return lastOffsetOf(this.#payload.batch) + 1;
-  }
-
-  get endOffset(): number {
-    return Number(this.#payload.batch.highWatermark);
-  }
-
-  get isStale(): boolean {
-    return this.#payload.isStale() || !this.#payload.isRunning();
-  }
-}
-
-function recordOf(topic: string, partition: number, { offset, timestamp, key, value, headers }: KafkaMessage): IncomingRecord {
-  return {
-    topic,
-    partition,
-    offset: Number(offset),
-    timestamp: Number(timestamp),
-    key,
-    value,
-    headers: (headers ?? {}) as IncomingRecord["headers"],
-  };
-}
-
-function lastOffsetOf(batch: Batch): number {
-  return Number(batch.lastOffset());
 }
 
 function byTopic(offsets: readonly CommitOffset[]): { topic: string; partitions: { partition: number; offset: string }[] }[] {

@@ -63,6 +63,20 @@ export class PartitionSet {
     for (const partition of this) partition.isPaused = false;
   }
 
+  /** Nothing of the partition from the first of these offsets up to the second is a record. */
+  passed(topic: string, partition: number, from: number, to: number): void {
+    const passing = this.get(topic, partition);
+    if (!passing) return;
+    passing.passed(from, to);
+    this.#pump.run();
+    this.#committer.later(passing);
+  }
+
+  /** Whether of each nothing is left to hand over before its end. */
+  haveReached(endOf: (topic: string, partition: number) => number): boolean {
+    return [...this].every(({ isReady, reached, topic, partition }) => isReady && reached >= endOf(topic, partition));
+  }
+
   /** Those that are not in the assignment. */
   notIn(assignment: Assignment): readonly AssignedPartition[] {
     return [...this].filter(({ topic, partition }) => !assignment.get(topic)?.includes(partition));

@@ -77,6 +77,11 @@ export class Sender {
     return result ?? { outcome: "refused", error: unavailable("The copy was not sent.") };
   }
 
+  /** There is a producer, or another one: what was put back meanwhile can go. */
+  connected(): void {
+    this.#queue.schedule();
+  }
+
   /** There is no broker: what waits is answered now; kept, it would overtake what comes again under the same key. */
   disconnected(reason: string): void {
     this.#queue.refuseAll(noConnection(reason));

@@ -133,7 +133,8 @@ export class KafkaTransport implements Transport {
     const connection = new KafkaConnection(driver, options, logger, (downReason) => {
       if (downReason === undefined) host.status({ publisher: true }, "up");
       else host.status({ publisher: true }, "down", downReason);
-      if (downReason !== undefined) sender?.disconnected(downReason);
+      if (downReason === undefined) sender?.connected();
+      else sender?.disconnected(downReason);
     });
     const missing = (topics: readonly string[]): void => {
       if (!connection.producer) return;

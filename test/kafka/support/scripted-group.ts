@@ -75,6 +75,11 @@ export class ScriptedGroup {
     void this.#handlers?.batch({ topic, partition: 0, records, nextOffset, endOffset: nextOffset, isStale: false });
   }
 
+  /** The broker had something else than records there. */
+  passed(topic: string, from: number, to: number): void {
+    this.#handlers?.passed(topic, 0, from, to);
+  }
+
   /** The member is gone, and another one will be made. */
   async end(error: DriverError): Promise<void> {
     const handlers = this.#handlers;
