@@ -30,9 +30,17 @@ class ScriptedKafkajs extends EventEmitter {
     this.emit("group_join", { payload: { memberAssignment: { orders: [0] } } });
   }
 
-  fetches(): void {
-    this.emit("fetch_start", { payload: { nodeId: 1 } });
-    this.emit("fetch", { payload: { nodeId: 1 } });
+  fetches(nodeId = 1): void {
+    this.asks(nodeId);
+    this.answers(nodeId);
+  }
+
+  asks(nodeId: number): void {
+    this.emit("fetch_start", { payload: { nodeId } });
+  }
+
+  answers(nodeId: number): void {
+    this.emit("fetch", { payload: { nodeId } });
   }
 }
 
@@ -114,4 +122,40 @@ test("a member whose first commit is still being repeated when the partitions ar
   kafkajs.emit("rebalancing", {});
   kafkajs.joins();
   expect(ended[0]).toContain("repeats a commit");
+});
+
+test("a broker that does not answer is no sign of life, although another one answers", async () => {
+  const { kafkajs, consumer } = await member();
+  kafkajs.asks(2);
+  const asked = performance.now();
+  for (let i = 0; i < 5; i++) {
+    vi.advanceTimersByTime(1_000);
+    kafkajs.fetches(1);
+    await Promise.resolve();
+  }
+  expect(consumer.lastSignOfLife).toBe(asked);
+
+  kafkajs.answers(2);
+  expect(consumer.lastSignOfLife).toBe(performance.now());
+});
+
+test("a broker that is gone is not waited for once the fetches have begun anew without it", async () => {
+  const { kafkajs, consumer } = await member();
+  kafkajs.asks(1);
+  kafkajs.asks(2);
+  kafkajs.asks(3);
+  await Promise.resolve();
+  kafkajs.answers(1);
+  kafkajs.answers(2);
+  vi.advanceTimersByTime(5_000);
+  kafkajs.asks(1);
+  kafkajs.asks(2);
+  await Promise.resolve();
+  vi.advanceTimersByTime(100);
+  kafkajs.fetches(1);
+  await Promise.resolve();
+  kafkajs.fetches(2);
+  await Promise.resolve();
+
+  expect(performance.now() - consumer.lastSignOfLife).toBe(0);
 });

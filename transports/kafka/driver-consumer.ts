@@ -67,7 +67,7 @@ export interface ConsumerHandlers {
 
 /** Used once: started, then stopped. */
 export interface DriverConsumer {
-  /** `performance.now()` when the broker was last heard of: an answer to a fetch, a join. */
+  /** `performance.now()` when the brokers were last heard of (an answer to a fetch, a join); of several the one that has been asked for longest counts. */
   readonly lastSignOfLife: number;
   /** Connects and joins. @throws DriverError "no-topic" naming one, and all others */
   start(handlers: ConsumerHandlers): Promise<void>;

@@ -2,6 +2,7 @@ import type { Consumer, EachBatchPayload, PartitionAssigner } from "kafkajs";
 import type { Assignment, GroupMember } from "./assigner.js";
 import { DriverError } from "./driver.js";
 import type { CommitOffset, ConsumerHandlers, ConsumerSettings, DriverConsumer } from "./driver-consumer.js";
+import { FetchWatch } from "./fetch-watch.js";
 import { FetchedBatch } from "./kafkajs-batch.js";
 import { driverErrorOf } from "./kafkajs-errors.js";
 import type { KafkajsHome, KafkajsModule } from "./kafkajs-home.js";
@@ -36,6 +37,7 @@ export class KafkajsConsumer implements DriverConsumer {
   /** Under way with kafkajs's own repetitions. */
   #repeatedCommits = 0;
   #lastSignOfLife = performance.now();
+  readonly #fetches = new FetchWatch();
   #lastHeartbeat = performance.now();
   /** The group shares out its partitions anew, and this member has not joined since. */
   #mustJoin = false;
@@ -63,7 +65,7 @@ export class KafkajsConsumer implements DriverConsumer {
   }
 
   get lastSignOfLife(): number {
-    return this.#lastSignOfLife;
+    return Math.min(this.#lastSignOfLife, this.#fetches.oldest);
   }
 
   async start(handlers: ConsumerHandlers): Promise<void> {
@@ -88,8 +90,14 @@ export class KafkajsConsumer implements DriverConsumer {
     this.#consumer.on(events.HEARTBEAT, () => {
       this.#lastHeartbeat = performance.now();
     });
-    this.#consumer.on(events.FETCH_START, () => this.#checkMembership());
-    this.#consumer.on(events.FETCH, () => this.#heard());
+    this.#consumer.on(events.FETCH_START, ({ payload }) => {
+      this.#fetches.started(payload.nodeId);
+      this.#checkMembership();
+    });
+    this.#consumer.on(events.FETCH, ({ payload }) => {
+      this.#fetches.ended(payload.nodeId);
+      this.#heard();
+    });
     this.#consumer.on(events.START_BATCH_PROCESS, ({ payload }) => {
       const { topic, partition, batchSize, firstOffset, lastOffset } = payload;
       // kafkajs hands no batch over in which nothing is a record; its first offset is `null` where it does not know it.
