@@ -202,7 +202,7 @@ describeWithKafka("receiving", ({ brokers }) => {
     const at = (text: string): number => times.find(([told]) => told === text)?.[1] ?? Number.NaN;
     expect(at("0'") - retriedAt).toBeGreaterThanOrEqual(1_000);
     expect(at("1'") - sentAt).toBeGreaterThanOrEqual(2_000);
-    expect(at("200")).toBeLessThan(at("1'"));
+    expect(at("50")).toBeLessThan(at("1'"));
     expect(second.inbox.deliveries.find(({ headers }) => headers["tb-due"])).toBeUndefined();
   });
 
@@ -215,7 +215,16 @@ describeWithKafka("receiving", ({ brokers }) => {
     await inbox.reach(5);
     await new Promise((resolve) => setTimeout(resolve, 500));
 
-    await (await bench.admin()).deleteTopics({ topics: [`${bench.namePrefix}test.thing`] });
+    const admin = await bench.admin();
+    const topic = `${bench.namePrefix}test.thing`;
+    await admin.deleteTopics({ topics: [topic] });
+    // For a moment the broker still stores in the log that it is about to delete.
+    await eventually("the old log is gone", () =>
+      admin.fetchTopicOffsets(topic).then(
+        (ends) => ends.every(({ high }) => high === "0"),
+        () => true,
+      ),
+    );
     let sent = 0;
     await eventually(
       "the topic is there again",
