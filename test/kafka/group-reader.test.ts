@@ -135,4 +135,16 @@ describe("a reader of a group", () => {
     group.passed("b", 5, 6);
     await eventually("the end", () => group.isExhausted);
   });
+
+  test("takes what two leaders sent of a partition that moves from one to the other once, and keeps what it holds", async () => {
+    const group = new ScriptedGroup(["a"]);
+    await group.join("a");
+    await group.ready();
+    group.fetched("a", range(0, 5));
+    await group.reach(5);
+    group.fetched("a", range(2, 7));
+    await group.reach(7);
+    expect(group.handedOver).toEqual(range(0, 7).map((offset) => `a@${offset}`));
+    expect(group.deliveries.map((delivery) => delivery.complete())).toEqual(Array.from({ length: 7 }, () => "settled"));
+  });
 });

@@ -148,10 +148,13 @@ export class AssignedPartition {
     this.phase = "reading";
   }
 
-  /** Whether the log begins anew, below what was fetched of it: the topic was deleted and made again, or what it had is lost. */
+  /**
+   * Whether the log begins anew, below what was committed: the topic was deleted and made again, or what it had is lost. Below what was fetched would be too much to
+   * say: of a partition whose leader moves both leaders may send the same.
+   */
   isBelow({ records }: RecordBatch): boolean {
     const first = records[0];
-    return first !== undefined && this.isReady && first.offset < Math.min(this.#fetched, this.#refetchedFrom);
+    return first !== undefined && this.isReady && first.offset < Math.min(this.#floor, this.#refetchedFrom);
   }
 
   /** What is fetched next begins with what was committed by now, though more may be by then. */
