@@ -3,6 +3,7 @@ import { type ConnectionOptions, connect as connectTls } from "node:tls";
 import type * as Kafkajs from "kafkajs";
 import type { Logger } from "../../src/contracts/logger.js";
 import type { ResolvedOptions } from "./options.js";
+import { onlyWholeResponses } from "./whole-responses.js";
 
 /** kafkajs itself, as it was loaded. */
 export type KafkajsModule = typeof Kafkajs;
@@ -31,6 +32,7 @@ export function kafkajsHome(module: KafkajsModule, options: ResolvedOptions, cli
       : connectSocket({ host, port }, onConnect);
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
     socket.setNoDelay(true);
+    onlyWholeResponses(socket);
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
     if (isCut) socket.destroy(new Error("the connection is no longer wanted"));
