@@ -97,7 +97,8 @@ export function p4Poison({ promise }: Suite): void {
     const [Placed, Fresh] = [stage.message("placed"), stage.message("fresh")];
     const shipping = stage.name("shipping");
     const seen = stage.collector<number>();
-    const retry = { immediate: 0, delays: ["3s"] } as const;
+    // Several, for the new instance may take longer to start than one delay.
+    const retry = { immediate: 0, delays: ["3s", "3s", "3s", "3s"] } as const;
     const before = await stage.listen(shipping, Placed, () => {}, { retry });
     await before.send(shipping, new Fresh(1));
     await stage.eventually("the old instance has met it", () => stage.health(before, shipping).counts.retried > 0);
