@@ -249,7 +249,8 @@ export class GroupReader {
     if (partition.wasReading) {
       if (found.writer === this.#writer) {
         partition.goOn();
-        this.#committer.later(partition);
+        // The starts that were taken back when it might have gone are told again.
+        this.#committer.soon(partition);
         this.#pump.run();
         this.#tellChanged();
         return;
