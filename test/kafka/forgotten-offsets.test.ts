@@ -71,6 +71,20 @@ describeWithKafka("offsets that Kafka has forgotten", ({ brokers }) => {
     expect([...first.inbox.deliveries, ...second.inbox.deliveries].map(textOf)).toEqual(["new", "new other"]);
   });
 
+  test("an endpoint that exchanges all types that it subscribes begins with what comes of the new ones", async () => {
+    const { bench, publisher } = await begin();
+    const first = await instance(bench, bench.plan("audit", { subscribed: ["test.thing"] }), { options });
+    await eventually("that it has begun to be noted", async () => (await marks(bench, "audit")) === 1);
+    await publisher.send(message(THING, "new"));
+    await first.inbox.reach(1);
+    await first.leave();
+
+    const second = await instance(bench, bench.plan("audit", { subscribed: ["test.other"] }), { options });
+    await publisher.send(message(OTHER, "new other"));
+    await second.inbox.reach(1);
+    expect(second.inbox.deliveries.map(textOf)).toEqual(["new other"]);
+  });
+
   test("the note that an endpoint has begun is no dead letter", async () => {
     const { bench } = await begin();
     const plan = bench.plan("audit", { subscribed: ["test.thing"] });

@@ -90,6 +90,8 @@ export interface DriverAdmin {
   offsets(topic: string, at: "earliest" | "latest" | { readonly time: number }): Promise<readonly PartitionOffset[]>;
   /** What the group has committed of all partitions of these topics, which must exist. */
   committed(groupId: string, topics: readonly string[]): Promise<readonly CommittedOffset[]>;
+  /** Whether the group has committed anything, of whatever topic. */
+  hasCommitted(groupId: string): Promise<boolean>;
   /** Deletes what lies before these offsets. */
   deleteRecords(topic: string, before: readonly PartitionOffset[]): Promise<void>;
 }

@@ -121,6 +121,11 @@ export class KafkajsAdmin implements DriverAdmin {
     );
   }
 
+  async hasCommitted(groupId: string): Promise<boolean> {
+    const found = await this.#call((admin) => admin.fetchOffsets({ groupId }));
+    return found.some(({ partitions }) => partitions.some(({ offset }) => Number(offset) !== -1));
+  }
+
   async deleteRecords(topic: string, before: readonly PartitionOffset[]): Promise<void> {
     if (before.length === 0) return;
     const partitions = before.map(({ partition, offset }) => ({ partition, offset: String(offset) }));

@@ -135,17 +135,17 @@ export class EndpointReceiver implements Receiver {
 
   async #rolesToRead(): Promise<readonly TopicRole[]> {
     const roles = await this.#rolesThatExist();
-    this.#hasLostItsPlace ??= await this.#looksForgotten(roles.map(({ topic }) => topic));
+    this.#hasLostItsPlace ??= await this.#looksForgotten();
     return roles;
   }
 
-  async #looksForgotten(topics: readonly string[]): Promise<boolean> {
+  async #looksForgotten(): Promise<boolean> {
     const { connection, names, logger } = this.#environment;
     const group = names.groupOf(this.#endpoint.name);
     // In this order: the mark is left after the first commit.
     if (!(await this.#mark.isThere())) return false;
-    const committed = await connection.admin((admin) => admin.committed(group, topics));
-    if (committed.some(({ offset }) => offset !== -1)) return false;
+    // Of whatever topic: an endpoint that exchanged the types it subscribes has its offsets of the old ones.
+    if (await connection.admin((admin) => admin.hasCommitted(group))) return false;
     logger.warn(
       `Kafka has forgotten what the group "${group}" had committed (offsets.retention.minutes): the endpoint begins with all that its topics still have, rather twice than never.`,
     );
