@@ -76,8 +76,8 @@ class Requests {
     const body = await readBody(request);
     if (body === undefined)
       return sendXml(response, { status: 413, body: writeError(413, `The body is larger than ${LARGEST_BODY} bytes.`) });
-    this.#authorize(request, path, host);
     const method = request.method ?? "GET";
+    this.#authorize(request, method, path, host);
     const isUpdate = request.headers["if-match"] !== undefined;
     const answer = this.#administration.handle({ method, path, query: url.searchParams, isUpdate, body, host });
     await this.#options.namespace.kept();
@@ -94,28 +94,31 @@ class Requests {
       error instanceof BrokerError || error instanceof URIError || error instanceof TypeError ? 400 : 500,
       "40000",
     ];
+    const reason = reasonOf(text);
+    if (reason) response.statusMessage = reason;
     sendXml(response, {
       status,
       body: writeError(status, /^(SubCode=|Manage,|Authorization failed)/.test(text) ? text : `SubCode=${subCode}. ${text}`),
     });
   }
 
-  #authorize(request: IncomingMessage, path: string, host: string): void {
+  #authorize(request: IncomingMessage, method: string, path: string, host: string): void {
     const token = request.headers.authorization;
     if (!token) throw new BrokerError("amqp:unauthorized-access", "MissingToken: The request has no Authorization header.");
     const { rights } = this.#options.authorizer.verify(token, `sb://${host}/${path}`);
-    if (rights.has("Manage")) return;
-    throw new BrokerError("amqp:unauthorized-access", missingRight(request.method ?? "GET", path));
+    if (rights.has("Manage") || (method === "GET" && this.#administration.isNothing(path))) return;
+    throw new BrokerError("amqp:unauthorized-access", missingRight(method, path));
   }
 }
 
 /** In the service's words, by which clients and people recognise it. */
 function missingRight(method: string, path: string): string {
-  const child = /\/(subscription|rule)s(?:\/[^/]+)?$/i.exec(path)?.[1];
+  const [, child, name] = /\/(subscription|rule)s(\/[^/]+)?$/i.exec(path) ?? [];
   if (child) {
-    const verb = method === "PUT" ? "CreateOrUpdate" : method === "DELETE" ? "Delete" : "Get";
-    const name = `${child.charAt(0).toUpperCase()}${child.slice(1).toLowerCase()}`;
-    return `SubCode=40100: Unauthorized : Unauthorized access for '${verb}${name}' operation on '/${path}'. 'Manage' claims are required.`;
+    const entity = `${child.charAt(0).toUpperCase()}${child.slice(1).toLowerCase()}`;
+    const read = name === undefined ? `Enumerate${entity}s` : `Get${entity}`;
+    const operation = method === "PUT" ? `CreateOrUpdate${entity}` : method === "DELETE" ? `Delete${entity}` : read;
+    return `SubCode=40100: Unauthorized : Unauthorized access for '${operation}' operation on '/${path}'. 'Manage' claims are required.`;
   }
   if (method === "GET") return "Manage,EntityRead claims required for this operation.";
   return `Authorization failed for specified action: Manage,${method === "DELETE" ? "EntityDelete" : "EntityWrite"}.`;
@@ -135,6 +138,11 @@ async function readBody(request: IncomingMessage): Promise<string | undefined> {
     if (length <= LARGEST_BODY) chunks.push(chunk);
   }
   return length > LARGEST_BODY ? undefined : Buffer.concat(chunks).toString("utf8");
+}
+
+/** The service tells who lacks a right for a subscription or a rule so in the status line, where Go's client reads it. */
+function reasonOf(text: string): string | undefined {
+  return text.startsWith("SubCode=40100: ") ? text.replace(/[^\x20-\x7e]/g, "?") : undefined;
 }
 
 function sendXml(response: ServerResponse, { status, body }: AdministrationResponse): void {

@@ -1,11 +1,20 @@
 import { BrokerError } from "../broker/contracts.js";
-import { DEFAULT_QUEUE, DEFAULT_RULE, DEFAULT_SUBSCRIPTION, DEFAULT_TOPIC } from "../broker/descriptions.js";
+import {
+  DEFAULT_QUEUE,
+  DEFAULT_RULE,
+  DEFAULT_SUBSCRIPTION,
+  DEFAULT_TOPIC,
+  type QueueDescription,
+  type TopicDescription,
+} from "../broker/descriptions.js";
 import { assertRuleName } from "../broker/entity-path.js";
 import { errors } from "../broker/errors.js";
+import type { QueueEntity } from "../broker/queue-entity.js";
 import type { ServiceBusNamespace } from "../broker/service-bus-namespace.js";
 import type { SubscriptionEntity } from "../broker/subscription-entity.js";
+import type { TopicEntity } from "../broker/topic-entity.js";
 import { type AtomEntry, writeEntry, writeFeed, writeNothing } from "./atom.js";
-import { QUEUE_FIELDS, SUBSCRIPTION_FIELDS, TOPIC_FIELDS } from "./description-fields.js";
+import { type Field, QUEUE_FIELDS, SUBSCRIPTION_FIELDS, TOPIC_FIELDS } from "./description-fields.js";
 import { readDescription } from "./description-xml.js";
 import { queueEntry, ruleEntry, subscriptionEntry, topicEntry } from "./entity-entries.js";
 import { readRule } from "./rule-xml.js";
@@ -31,6 +40,8 @@ export interface AdministrationResponse {
 
 /** Entities on one page when the request does not say. */
 const PAGE = 100;
+const PARTITIONS = 16;
+const PREMIUM_MESSAGE_KILOBYTES = 1024;
 
 /**
  * The administration API: queues, topics, subscriptions and rules as ATOM entries
@@ -54,6 +65,7 @@ export class Administration {
     if (subscription) return this.#subscriptions(request, subscription[1] ?? "", subscription[2]);
     switch (path.toLowerCase()) {
       case "":
+        if (request.method !== "GET") throw errors.invalid("SubCode=40000. The name of the entity is empty.");
         return ok(writeNothing());
       case "$resources/queues":
         return this.#list(request, "Queues", this.#namespace.queues, (queue) => queueEntry(queue, request.host));
@@ -66,9 +78,18 @@ export class Administration {
     }
   }
 
+  /** Whether the path can only be a queue's or a topic's, and there is none: anybody who may use the namespace is told so, as the service does. */
+  isNothing(path: string): boolean {
+    return path !== "" && !path.startsWith("$") && !/\/subscriptions(\/|$)/i.test(path) && this.#find(path) === undefined;
+  }
+
+  #find(path: string): QueueEntity | TopicEntity | undefined {
+    return this.#namespace.findQueue(path) ?? this.#namespace.findTopic(path);
+  }
+
   #entity(request: AdministrationRequest): AdministrationResponse {
     const { method, path, host } = request;
-    const found = this.#namespace.findQueue(path) ?? this.#namespace.findTopic(path);
+    const found = this.#find(path);
     switch (method) {
       case "GET":
         if (!found) return ok(writeNothing());
@@ -92,28 +113,41 @@ export class Administration {
 
   #putQueue(request: AdministrationRequest, content: XmlElement): AdministrationResponse {
     const { path, host } = request;
-    const now = this.#namespace.timers.now();
     if (!request.isUpdate) {
-      const queue = this.#namespace.createQueue(path, readDescription(content, QUEUE_FIELDS, DEFAULT_QUEUE, now));
+      const queue = this.#namespace.createQueue(path, this.#asTier(content, QUEUE_FIELDS, DEFAULT_QUEUE));
       return this.#entry(request, queueEntry(queue, host), 201);
     }
     const queue = this.#namespace.findQueue(path);
     if (!queue) throw errors.notFound(path);
-    this.#namespace.updateQueue(queue, readDescription(content, QUEUE_FIELDS, queue.description, now));
+    this.#namespace.updateQueue(queue, readDescription(content, QUEUE_FIELDS, queue.description));
     return this.#entry(request, queueEntry(queue, host));
   }
 
   #putTopic(request: AdministrationRequest, content: XmlElement): AdministrationResponse {
     const { path, host } = request;
-    const now = this.#namespace.timers.now();
     if (!request.isUpdate) {
-      const topic = this.#namespace.createTopic(path, readDescription(content, TOPIC_FIELDS, DEFAULT_TOPIC, now));
+      const topic = this.#namespace.createTopic(path, this.#asTier(content, TOPIC_FIELDS, DEFAULT_TOPIC));
       return this.#entry(request, topicEntry(topic, host), 201);
     }
     const topic = this.#namespace.findTopic(path);
     if (!topic) throw errors.notFound(path);
-    this.#namespace.updateTopic(topic, readDescription(content, TOPIC_FIELDS, topic.description, now));
+    this.#namespace.updateTopic(topic, readDescription(content, TOPIC_FIELDS, topic.description));
     return this.#entry(request, topicEntry(topic, host));
+  }
+
+  /**
+   * What a new entity is in the namespace's tier. "Service Bus will automatically create 16 partitions, each with the size of MaxSizeInMegabytes"
+   * (the service's own tests for Go): not so in Premium, which alone lets messages be larger than its default.
+   */
+  #asTier<D extends QueueDescription | TopicDescription>(content: XmlElement, fields: readonly Field<D>[], usual: D): D {
+    const { tier } = this.#namespace;
+    if (tier === "Premium") return readDescription(content, fields, { ...usual, maxMessageSizeInKilobytes: PREMIUM_MESSAGE_KILOBYTES });
+    const description = readDescription(content, fields, usual);
+    if (description.maxMessageSizeInKilobytes !== usual.maxMessageSizeInKilobytes)
+      throw errors.invalid(`SubCode=40000. MaxMessageSizeInKilobytes cannot be set, because the namespace is using '${tier}' tier.`);
+    return description.enablePartitioning
+      ? { ...description, maxSizeInMegabytes: description.maxSizeInMegabytes * PARTITIONS }
+      : description;
   }
 
   #subscriptions(request: AdministrationRequest, topicName: string, name: string | undefined): AdministrationResponse {
@@ -141,13 +175,12 @@ export class Administration {
   #putSubscription(request: AdministrationRequest, topicName: string, name: string): AdministrationResponse {
     const content = contentOf(request.body);
     if (content.name !== "SubscriptionDescription") throw errors.invalid(`A SubscriptionDescription was expected, not '${content.name}'.`);
-    const now = this.#namespace.timers.now();
     if (request.isUpdate) {
       const subscription = this.#subscription(topicName, name);
-      this.#namespace.updateSubscription(subscription, readDescription(content, SUBSCRIPTION_FIELDS, subscription.description, now));
+      this.#namespace.updateSubscription(subscription, readDescription(content, SUBSCRIPTION_FIELDS, subscription.description));
       return this.#entry(request, subscriptionEntry(subscription, request.host));
     }
-    const description = readDescription(content, SUBSCRIPTION_FIELDS, DEFAULT_SUBSCRIPTION, now);
+    const description = readDescription(content, SUBSCRIPTION_FIELDS, DEFAULT_SUBSCRIPTION);
     const rule = child(content, "DefaultRuleDescription");
     const rules = [rule ? readRule(rule, childText(rule, "Name")?.trim() || DEFAULT_RULE.name) : DEFAULT_RULE];
     const subscription = this.#namespace.createSubscription(topicName, name, description, rules);
@@ -156,7 +189,7 @@ export class Administration {
 
   #rules(request: AdministrationRequest, subscription: SubscriptionEntity, name: string | undefined): AdministrationResponse {
     const { method, path } = request;
-    if (name === undefined && method === "PUT") return this.#putRule(request, subscription, nameOfRule(request.body));
+    if (name === undefined && method === "PUT" && !request.isUpdate) return this.#putRule(request, subscription, nameOfRule(request.body));
     if (name === undefined) {
       return this.#list(request, "Rules", subscription.rules.list(), (rule) => ruleEntry(rule, subscription));
     }

@@ -9,11 +9,11 @@ import { child, tag, type XmlElement } from "./xml.js";
  * away by leaving them out.
  * @throws BrokerError "amqp:invalid-field" naming the property whose value is wrong.
  */
-export function readDescription<D extends object>(element: XmlElement, fields: readonly Field<D>[], before: D, now: number): D {
+export function readDescription<D extends object>(element: XmlElement, fields: readonly Field<D>[], before: D): D {
   const read: Record<string, FieldValue> = {};
   for (const { element: name, key, type } of fields) {
     const found = child(element, name);
-    if (isGiven(found)) read[key] = readValue(found, type, now);
+    if (isGiven(found)) read[key] = readValue(found, type);
     else if (type === "keys") read[key] = [];
     else if (type === "entity" || key === "userMetadata") read[key] = undefined;
   }
@@ -32,7 +32,7 @@ function isGiven(element: XmlElement | undefined): element is XmlElement {
   return element !== undefined && (element.text.trim() !== "" || element.children.length > 0) && element.attributes.get("nil") !== "true";
 }
 
-function readValue(element: XmlElement, type: FieldType, now: number): FieldValue {
+function readValue(element: XmlElement, type: FieldType): FieldValue {
   const { name } = element;
   const text = type === "text" ? element.text : element.text.trim();
   switch (type) {
@@ -48,7 +48,7 @@ function readValue(element: XmlElement, type: FieldType, now: number): FieldValu
       if (!/^(true|false|1|0)$/i.test(text)) throw wrong(name, text, "true or false");
       return text === "1" || text.toLowerCase() === "true";
     case "keys":
-      return readKeys(element, now);
+      return readKeys(element);
     default:
       return text;
   }

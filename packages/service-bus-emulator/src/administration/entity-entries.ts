@@ -10,6 +10,9 @@ import { tag } from "./xml.js";
 
 const COUNTS = "http://schemas.microsoft.com/netservices/2011/06/servicebus";
 
+/** As the service writes it of a queue or topic that nobody has used (github.com/Azure/azure-sdk-for-go, internal/atom/models.go). */
+const NEVER = "0001-01-01T00:00:00";
+
 interface Counts {
   readonly active: number;
   readonly deadLetter: number;
@@ -41,7 +44,8 @@ export function subscriptionEntry(subscription: SubscriptionEntity, host: string
   const counts = countsOf(subscription);
   const properties = writeDescription(subscription.description, SUBSCRIPTION_FIELDS, host);
   properties.set("MessageCount", tag("MessageCount", total(counts)));
-  const entry = entryOf("SubscriptionDescription", subscription.path, subscription, properties, counts);
+  const { createdAt, updatedAt, accessedAt = createdAt } = subscription;
+  const entry = entryOf("SubscriptionDescription", subscription.path, { createdAt, updatedAt, accessedAt }, properties, counts);
   return { ...entry, title: subscription.name };
 }
 
@@ -60,13 +64,13 @@ export function ruleEntry(rule: RuleDescription, subscription: SubscriptionEntit
 function entryOf(
   element: string,
   path: string,
-  times: { readonly createdAt: number; readonly updatedAt: number; readonly accessedAt: number },
+  times: { readonly createdAt: number; readonly updatedAt: number; readonly accessedAt: number | undefined },
   properties: Map<string, string>,
   counts: Counts,
 ): AtomEntry {
   properties.set("CreatedAt", tag("CreatedAt", new Date(times.createdAt).toISOString()));
   properties.set("UpdatedAt", tag("UpdatedAt", new Date(times.updatedAt).toISOString()));
-  properties.set("AccessedAt", tag("AccessedAt", new Date(times.accessedAt).toISOString()));
+  properties.set("AccessedAt", tag("AccessedAt", times.accessedAt === undefined ? NEVER : new Date(times.accessedAt).toISOString()));
   properties.set("CountDetails", writeCounts(counts));
   properties.set("EntityAvailabilityStatus", tag("EntityAvailabilityStatus", "Available"));
   return {

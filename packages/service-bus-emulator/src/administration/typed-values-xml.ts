@@ -1,6 +1,7 @@
-import type { AmqpValue } from "../amqp/values.js";
+import { type AmqpValue, described, integerOf, isDescribed, long, symbol } from "../amqp/values.js";
 import { errors } from "../broker/errors.js";
-import { Guid } from "../filters/filter-value.js";
+import { Guid, TICKS, TIME_SPAN } from "../filters/filter-value.js";
+import { formatDuration, parseDuration } from "./iso-duration.js";
 import { child, childText, tag, type XmlElement } from "./xml.js";
 
 const XML_SCHEMA = "http://www.w3.org/2001/XMLSchema";
@@ -47,13 +48,13 @@ function readTyped(text: string, type: string, key: string): AmqpValue {
     case "decimal":
       return { type: type === "float" ? "float" : "double", value: numberIn(text, key) };
     case "dateTime":
-      return { type: "timestamp", value: BigInt(instantIn(text, key)) };
+      return { type: "timestamp", value: BigInt(instantIn(text, key)), ...(hasZone(text) ? {} : { zoneless: true }) };
     case "guid":
       return { type: "uuid", value: Buffer.from(text.replaceAll("-", ""), "hex") };
     case "base64Binary":
       return Buffer.from(text, "base64");
-    // A duration has no type in AMQP: its text is what messages can be compared with.
     case "duration":
+      return described(symbol(TIME_SPAN), long(ticksIn(text, key)));
     case "char":
       return text;
     default:
@@ -72,8 +73,24 @@ function numberIn(text: string, key: string): number {
   return value;
 }
 
+function hasZone(text: string): boolean {
+  return /([zZ]|[+-]\d\d:?\d\d)\s*$/.test(text);
+}
+
+function ticksIn(text: string, key: string): bigint {
+  const isNegative = text.trim().startsWith("-");
+  const milliseconds = parseDuration(text.trim().replace(/^-/, ""));
+  if (milliseconds === undefined) throw errors.invalid(`The value '${text}' of '${key}' is no duration.`);
+  return BigInt(isNegative ? -milliseconds : milliseconds) * TICKS;
+}
+
+function durationText(ticks: bigint): string {
+  const milliseconds = Number(ticks / TICKS);
+  return milliseconds < 0 ? `-${formatDuration(-milliseconds)}` : formatDuration(milliseconds);
+}
+
 function instantIn(text: string, key: string): number {
-  const milliseconds = Date.parse(/([zZ]|[+-]\d\d:?\d\d)\s*$/.test(text) ? text : `${text.trim()}Z`);
+  const milliseconds = Date.parse(hasZone(text) ? text : `${text.trim()}Z`);
   if (Number.isNaN(milliseconds)) throw errors.invalid(`The value '${text}' of '${key}' is no point in time.`);
   return milliseconds;
 }
@@ -95,13 +112,14 @@ function typedText(value: AmqpValue): [type: string, text: string] {
   if (typeof value === "boolean") return ["boolean", String(value)];
   if (Buffer.isBuffer(value)) return ["base64Binary", value.toString("base64")];
   if (!("type" in value)) return ["string", JSON.stringify(value)];
+  if (isDescribed(value)) return ["duration", durationText(integerOf(value.value) ?? 0n)];
   switch (value.type) {
     case "long":
       return ["long", String(value.value)];
     case "ulong":
       return ["unsignedLong", String(value.value)];
     case "timestamp":
-      return ["dateTime", new Date(Number(value.value)).toISOString()];
+      return ["dateTime", new Date(Number(value.value)).toISOString().slice(0, value.zoneless ? -1 : undefined)];
     case "uuid":
       return ["guid", new Guid(value.value).toString()];
     case "float":

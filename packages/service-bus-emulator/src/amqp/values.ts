@@ -16,6 +16,8 @@ export interface AmqpNumber {
 export interface AmqpWideNumber {
   readonly type: "ulong" | "long" | "timestamp";
   readonly value: bigint;
+  /** Of a timestamp of a rule that was written without a time zone: so it is given back. */
+  readonly zoneless?: true;
 }
 
 /** Types that nothing here calculates with: the bytes as they are on the wire (a UUID in the order of RFC 4122). */

@@ -48,8 +48,10 @@ export class SharedKeyAuthorizer implements Authorizer {
     const rights = this.#keysFor(entity, signature.keyName).find(({ key }) => isSignedWith(signature, key))?.rights;
     if (!rights) throw unauthorized(`InvalidSignature: The token has an invalid signature (key '${signature.keyName}').`);
     const expiresAt = Number(signature.expiry) * 1000;
-    if (!(expiresAt > this.#namespace.timers.now())) throw unauthorized("ExpiredToken: The token is expired.");
-    if (!covers(entityOf(signature.resource).toLowerCase(), entity)) {
+    if (!(expiresAt > this.#namespace.timers.now())) {
+      throw unauthorized(`ExpiredToken: The token is expired. Expiration time: '${new Date(expiresAt).toUTCString()}'.`);
+    }
+    if (!covers(signature.resource, entity)) {
       throw unauthorized(`InvalidAudience: The token is for '${signature.resource}', not for '${audience}'.`);
     }
     return { audience: entity, rights: new Set(rights.includes("Manage") ? ALL_RIGHTS : rights), expiresAt };
@@ -75,9 +77,13 @@ function entityOf(audience: string): string {
   return withoutHost(audience.replace(/\?.*$/, "")).replace(/\/?\$management$/i, "");
 }
 
-/** A token for the namespace is good for all entities, one for a topic for its subscriptions too. */
+/** A token for the namespace is good for all entities, one for a topic for its subscriptions too. Go's client writes the host without a scheme. */
 function covers(resource: string, entity: string): boolean {
-  return resource === "" || resource === entity || entity.startsWith(`${resource}/`);
+  const readings = /^[a-z]+:\/\//i.test(resource) ? [resource] : [resource, `sb://${resource}`];
+  return readings.some((reading) => {
+    const path = entityOf(reading).toLowerCase();
+    return path === "" || path === entity || entity.startsWith(`${path}/`);
+  });
 }
 
 function unauthorized(text: string): BrokerError {

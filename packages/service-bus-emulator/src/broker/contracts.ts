@@ -21,13 +21,16 @@ export class BrokerError extends Error {
 
 /** A message as a client sent it. The broker keeps `bare` as it is: it must not be a view of a larger network buffer. */
 export interface IncomingMessage {
-  readonly durable: boolean;
+  /** `undefined` when the header does not say. */
+  readonly durable: boolean | undefined;
   /** 0 to 255; `undefined` when the header does not say. */
   readonly priority: number | undefined;
   /** Header `ttl`, milliseconds; `undefined` when there is none. */
   readonly timeToLive: number | undefined;
   /** What the client put into message-annotations; `undefined` when nothing. */
   readonly annotations: ReadonlyMap<string, AmqpValue> | undefined;
+  /** What it put into delivery-annotations, which the service passes on. */
+  readonly deliveryAnnotations?: ReadonlyMap<string, AmqpValue> | undefined;
   /** The encoded sections properties, application-properties, body and footer, in this order, byte for byte. */
   readonly bare: Buffer;
 }

@@ -60,7 +60,7 @@ export abstract class DeliveringQueue implements SessionQueue {
   }
 
   abstract get lockDuration(): number;
-  /** Infinite for a dead-letter queue. */
+  /** Infinite for a dead-letter queue, where deliveries are not counted (the service's own tests for Go, TestMessageSettlementUsingReceiver). */
   protected abstract get maxDeliveryCount(): number;
   /** The cap of a message's time to live, milliseconds; infinite when there is none. */
   protected abstract get defaultTimeToLive(): number;
@@ -209,12 +209,13 @@ export abstract class DeliveringQueue implements SessionQueue {
 
   /** A message that was locked can be received again, unless it was tried too often or has expired. */
   protected giveBack(message: QueuedMessage, how: { readonly counted: boolean; readonly modified: boolean }): void {
-    if (how.counted) message.deliveryCount++;
+    const counted = how.counted && this.maxDeliveryCount !== Number.POSITIVE_INFINITY;
+    if (counted) message.deliveryCount++;
     if (message.deliveryCount >= this.maxDeliveryCount) {
       this.hand(message, { kind: "max-delivery-count" });
       return;
     }
-    if (how.counted || how.modified) this.context.journal?.changed(this.id, message, how.modified);
+    if (counted || how.modified) this.context.journal?.changed(this.id, message, how.modified);
     if (message.state === 1) message.place = "deferred";
     else if (message.expiresAt <= this.context.timers.now()) this.hand(message, { kind: "expired" });
     else this.#makeReady(message);

@@ -21,8 +21,9 @@ export interface AuthorizationRule {
   readonly primaryKey: string;
   readonly secondaryKey: string;
   /** Epoch milliseconds. */
-  readonly createdTime: number;
-  readonly modifiedTime: number;
+  /** Epoch milliseconds, as the client said; the service keeps none of its own. */
+  readonly createdTime?: number | undefined;
+  readonly modifiedTime?: number | undefined;
 }
 
 interface EntityDescription {

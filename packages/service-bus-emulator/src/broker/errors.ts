@@ -28,7 +28,7 @@ export const errors = {
   sessionsRequired: (path: string): BrokerError =>
     new BrokerError(
       "amqp:not-allowed",
-      `It is not possible for an entity that requires sessions to create a non-sessionful message receiver ('${path}').`,
+      `It is not possible for an entity that requires sessions to create a non-sessionful message receiver. Entity: '${path}'.`,
     ),
 
   noSessions: (path: string): BrokerError =>

@@ -8,6 +8,7 @@ export class IdleWatch {
   readonly #onIdle: () => void;
   #limit: number = MAX_DURATION;
   #usedAt: number;
+  #wasUsed = false;
   #timer: Timer | undefined;
 
   /**
@@ -21,12 +22,13 @@ export class IdleWatch {
     this.#usedAt = timers.now();
   }
 
-  /** When it was last used, epoch milliseconds. */
-  get usedAt(): number {
-    return this.#usedAt;
+  /** When it was last used, epoch milliseconds; undefined when it never was. */
+  get usedAt(): number | undefined {
+    return this.#wasUsed ? this.#usedAt : undefined;
   }
 
   touch(): void {
+    this.#wasUsed = true;
     this.#usedAt = this.#timers.now();
   }
 
@@ -34,7 +36,7 @@ export class IdleWatch {
   setLimit(milliseconds: number): void {
     this.stop();
     this.#limit = milliseconds;
-    this.touch();
+    this.#usedAt = this.#timers.now();
     this.#arm();
   }
 
@@ -49,7 +51,7 @@ export class IdleWatch {
   }
 
   #look(): void {
-    if (this.#inUse()) this.touch();
+    if (this.#inUse()) this.#usedAt = this.#timers.now();
     if (this.#usedAt + this.#limit <= this.#timers.now()) this.#onIdle();
     else this.#arm();
   }

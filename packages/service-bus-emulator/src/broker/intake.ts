@@ -47,6 +47,7 @@ export class Intake {
       priority: message.priority,
       timeToLive: message.timeToLive,
       annotations: message.annotations,
+      deliveryAnnotations: message.deliveryAnnotations,
       bare: ownMemory(message.bare),
       messageId: identity.messageId,
       sessionId: identity.sessionId,

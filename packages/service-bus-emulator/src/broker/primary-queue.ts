@@ -48,7 +48,7 @@ export abstract class PrimaryQueue<D extends QueueDescription | SubscriptionDesc
   }
 
   /** When a client last used it, epoch milliseconds. */
-  get accessedAt(): number {
+  get accessedAt(): number | undefined {
     return this.idle.usedAt;
   }
 

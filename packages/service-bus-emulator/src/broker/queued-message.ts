@@ -20,10 +20,11 @@ export class QueuedMessage implements StoredMessage {
   readonly sequence: number;
   readonly enqueuedSequence: number;
   readonly enqueuedTime: number;
-  readonly durable: boolean;
+  readonly durable: boolean | undefined;
   readonly priority: number | undefined;
   readonly timeToLive: number | undefined;
   readonly annotations: ReadonlyMap<string, AmqpValue> | undefined;
+  readonly deliveryAnnotations: ReadonlyMap<string, AmqpValue> | undefined;
   readonly sessionId: string | undefined;
   readonly deadLetterSource: string | undefined;
   readonly scheduledEnqueueTime: number | undefined;
@@ -46,6 +47,7 @@ export class QueuedMessage implements StoredMessage {
     this.priority = content.priority;
     this.timeToLive = content.timeToLive;
     this.annotations = content.annotations;
+    this.deliveryAnnotations = content.deliveryAnnotations;
     this.sessionId = content.sessionId;
     this.deadLetterSource = content.deadLetterSource;
     this.scheduledEnqueueTime = content.scheduledEnqueueTime;
@@ -87,6 +89,7 @@ export function contentOf(message: MessageContent): MessageContent {
     priority: message.priority,
     timeToLive: message.timeToLive,
     annotations: message.annotations,
+    deliveryAnnotations: message.deliveryAnnotations,
     bare: message.bare,
     sessionId: message.sessionId,
     deadLetterSource: message.deadLetterSource,

@@ -98,7 +98,7 @@ export class TopicEntity implements Sendable {
     return this.#description;
   }
 
-  get accessedAt(): number {
+  get accessedAt(): number | undefined {
     return this.#idle.usedAt;
   }
 

@@ -1,4 +1,4 @@
-import { type AmqpValue, integerOf } from "../amqp/values.js";
+import { type AmqpDescribed, type AmqpValue, integerOf, isDescribed, textOf } from "../amqp/values.js";
 import { FilterError } from "./filter-error.js";
 
 /**
@@ -6,6 +6,12 @@ import { FilterError } from "./filter-error.js";
  * property that does not exist, and whatever is calculated from one.
  */
 export type FilterValue = string | boolean | bigint | number | Instant | Guid | Buffer | null | undefined;
+
+export const TIME_SPAN = "com.microsoft:timespan";
+/** Of .NET, in a millisecond. */
+export const TICKS = 10_000n;
+/** 1970, in milliseconds since the year 1. */
+const EPOCH = 62_135_596_800_000n;
 
 /** A point in time, epoch milliseconds. */
 export class Instant {
@@ -38,6 +44,7 @@ export function fromAmqp(value: AmqpValue | undefined): FilterValue {
   if (value === undefined || value === null || typeof value === "boolean" || typeof value === "string" || Buffer.isBuffer(value))
     return value;
   if (!("type" in value)) return undefined;
+  if (isDescribed(value)) return fromDescribed(value);
   switch (value.type) {
     case "symbol":
       return value.value;
@@ -52,6 +59,20 @@ export function fromAmqp(value: AmqpValue | undefined): FilterValue {
       return new Guid(value.value);
     default:
       return integerOf(value);
+  }
+}
+
+/** What .NET's client writes for types that AMQP has not: a time span counts as its ticks. */
+function fromDescribed({ descriptor, value }: AmqpDescribed): FilterValue {
+  switch (textOf(descriptor)) {
+    case TIME_SPAN:
+      return integerOf(value);
+    case "com.microsoft:datetime-offset":
+      return new Instant(Number((integerOf(value) ?? 0n) / TICKS - EPOCH));
+    case "com.microsoft:uri":
+      return textOf(value);
+    default:
+      return undefined;
   }
 }
 

@@ -15,6 +15,7 @@ const MESSAGE_ANNOTATIONS = 0x72;
 const PROPERTIES = 0x73;
 const DATA = 0x75;
 const FOOTER = 0x78;
+const LOCK_TOKEN = "x-opt-lock-token";
 /** The type code of null. */
 const NULL = 0x40;
 
@@ -30,12 +31,12 @@ const BROKER_ANNOTATIONS: ReadonlySet<string> = new Set([
 ]);
 
 interface Header {
-  readonly durable: boolean;
+  readonly durable: boolean | undefined;
   readonly priority: number | undefined;
   readonly timeToLive: number | undefined;
 }
 
-const NO_HEADER: Header = { durable: false, priority: undefined, timeToLive: undefined };
+const NO_HEADER: Header = { durable: undefined, priority: undefined, timeToLive: undefined };
 
 /**
  * The messages of a delivery: one, or those of a batch.
@@ -56,19 +57,43 @@ export function readMessages(payload: Buffer, messageFormat: number): IncomingMe
 
 /** @param bytes an encoded message, of its own memory: what is kept is a view of them, all but the header and the annotations */
 export function readMessage(bytes: Buffer): IncomingMessage {
+  return readInOrder(bytes) ?? readInOrder(sorted(bytes)) ?? misplaced();
+}
+
+/** Undefined when the sections are not in the order of AMQP 1.0: Python's client writes the delivery annotations of a message that it sends again after its body. */
+function readInOrder(bytes: Buffer): IncomingMessage | undefined {
   const decoder = new Decoder(bytes);
   let header = NO_HEADER;
   let annotations: Map<string, AmqpValue> | undefined;
+  let deliveryAnnotations: Map<string, AmqpValue> | undefined;
   let bareAt = 0;
   while (!decoder.atEnd) {
     const descriptor = decoder.readDescriptor();
     if (descriptor === HEADER) header = readHeader(decoder.readValue());
     else if (descriptor === MESSAGE_ANNOTATIONS) annotations = readAnnotations(decoder.readValue());
-    else if (descriptor === DELIVERY_ANNOTATIONS) decoder.skipValue();
+    else if (descriptor === DELIVERY_ANNOTATIONS) deliveryAnnotations = readAnnotations(decoder.readValue());
     else break;
     bareAt = decoder.position;
   }
-  return { ...header, annotations, bare: withMessageId(bytes.subarray(bareAt)) };
+  const bare = withMessageId(bytes.subarray(bareAt));
+  return bare && { ...header, annotations, deliveryAnnotations, bare };
+}
+
+/** The same sections, those of one kind in their order. */
+function sorted(bytes: Buffer): Buffer {
+  const sections: { readonly descriptor: number; readonly bytes: Buffer }[] = [];
+  const decoder = new Decoder(bytes);
+  while (!decoder.atEnd) {
+    const start = decoder.position;
+    const descriptor = decoder.readDescriptor() ?? misplaced();
+    decoder.skipValue();
+    sections.push({ descriptor, bytes: bytes.subarray(start, decoder.position) });
+  }
+  return Buffer.concat(sections.sort((a, b) => a.descriptor - b.descriptor).map((section) => section.bytes));
+}
+
+function misplaced(): never {
+  throw new DecodeError("a message has a section that is none of AMQP 1.0");
 }
 
 function readHeader(value: AmqpValue): Header {
@@ -77,7 +102,7 @@ function readHeader(value: AmqpValue): Header {
     const integer = integerOf(field);
     return integer === undefined ? undefined : Number(integer);
   };
-  return { durable: durable === true, priority: asNumber(priority), timeToLive: asNumber(timeToLive) };
+  return { durable: typeof durable === "boolean" ? durable : undefined, priority: asNumber(priority), timeToLive: asNumber(timeToLive) };
 }
 
 function readAnnotations(value: AmqpValue): Map<string, AmqpValue> | undefined {
@@ -95,16 +120,16 @@ function readAnnotations(value: AmqpValue): Map<string, AmqpValue> | undefined {
  * The message with an id, and with nothing else changed. "ServiceBus sets an ID as default, only if the application doesn't set its own"
  * (its team in github.com/Azure/azure-service-bus-java/issues/69); the SDK for JavaScript cannot settle a message without one.
  * Receivers of a message that ends in mid-air would fail for ever: it is refused here, to the one who sends it.
+ * Undefined when there is a section that belongs before.
  */
-function withMessageId(bare: Buffer): Buffer {
+function withMessageId(bare: Buffer): Buffer | undefined {
   const decoder = new Decoder(bare);
   let propertiesAt: number | undefined;
   let hasId = false;
   while (!decoder.atEnd) {
     const descriptor = decoder.readDescriptor();
-    if (descriptor === undefined || descriptor < PROPERTIES || descriptor > FOOTER) {
-      throw new DecodeError("a message has a section that is none of AMQP 1.0");
-    }
+    if (descriptor === undefined || descriptor < HEADER || descriptor > FOOTER) misplaced();
+    if (descriptor < PROPERTIES) return undefined;
     if (descriptor === PROPERTIES) {
       propertiesAt = decoder.position;
       hasId = decoder.readListHead().count > 0 && bare[decoder.position] !== NULL;
@@ -122,27 +147,24 @@ function withMessageId(bare: Buffer): Buffer {
 /** What a receiver gets to know of a lock besides the message. */
 export interface LockNote {
   readonly lockedUntil?: number | undefined;
-  /** For messages received by sequence number: Go's client reads the token from the delivery annotation x-opt-lock-token. */
+  /** As the delivery annotation x-opt-lock-token, where Go's client finds that of a message received by sequence number. */
   readonly lockToken?: Buffer | undefined;
+  /** Whether it is told what is as usual, too: that the message is active, and first entered here. The service tells it those who peek. */
+  readonly inFull?: boolean;
 }
 
 const encoder = new Encoder();
 
-/** A message as a receiver gets it: header and annotations written anew, everything else byte for byte as it was sent. */
+/**
+ * A message as a receiver gets it: header and annotations written anew, everything else byte for byte as it was sent. Which of them the service writes, its own tests
+ * for Python and Go tell to the byte (test_message.py, TestSender_SendAMQPMessageWithMultipleByteSlicesInData).
+ */
 export function writeMessage(message: StoredMessage, lock: LockNote): Buffer {
   encoder.reset();
   writeHeader(message);
-  const { lockToken } = lock;
-  if (lockToken) {
-    encoder.writeDescriptor(DELIVERY_ANNOTATIONS);
-    encoder.writeMap(() => {
-      encoder.writeSymbol("x-opt-lock-token");
-      encoder.writeValue({ type: "uuid", value: lockToken });
-      return 2;
-    });
-  }
+  writeDeliveryAnnotations(message, lock.lockToken);
   encoder.writeDescriptor(MESSAGE_ANNOTATIONS);
-  encoder.writeMap(() => writeAnnotations(message, lock.lockedUntil));
+  encoder.writeMap(() => writeAnnotations(message, lock));
   encoder.writeRaw(message.bare);
   return encoder.take();
 }
@@ -150,7 +172,7 @@ export function writeMessage(message: StoredMessage, lock: LockNote): Buffer {
 function writeHeader(message: StoredMessage): void {
   encoder.writeDescriptor(HEADER);
   encoder.writeList(() => {
-    encoder.writeBoolean(message.durable);
+    encoder.writeValue(message.durable ?? null);
     encoder.writeValue(message.priority === undefined ? null : { type: "ubyte", value: message.priority });
     if (message.timeToLive === undefined || message.timeToLive > 0xffff_ffff) encoder.writeNull();
     else encoder.writeUint(message.timeToLive);
@@ -161,7 +183,24 @@ function writeHeader(message: StoredMessage): void {
   });
 }
 
-function writeAnnotations(message: StoredMessage, lockedUntil: number | undefined): number {
+function writeDeliveryAnnotations({ deliveryAnnotations }: StoredMessage, lockToken: Buffer | undefined): void {
+  encoder.writeDescriptor(DELIVERY_ANNOTATIONS);
+  encoder.writeMap(() => {
+    let written = 0;
+    for (const [name, value] of deliveryAnnotations ?? []) {
+      if (name === LOCK_TOKEN) continue;
+      encoder.writeSymbol(name);
+      encoder.writeValue(value);
+      written += 2;
+    }
+    if (!lockToken) return written;
+    encoder.writeSymbol(LOCK_TOKEN);
+    encoder.writeValue({ type: "uuid", value: lockToken });
+    return written + 2;
+  });
+}
+
+function writeAnnotations(message: StoredMessage, { lockedUntil, inFull = false }: LockNote): number {
   let written = 0;
   const write = (name: string, value: AmqpValue): void => {
     encoder.writeSymbol(name);
@@ -171,8 +210,9 @@ function writeAnnotations(message: StoredMessage, lockedUntil: number | undefine
   for (const [name, value] of message.annotations ?? []) if (!BROKER_ANNOTATIONS.has(name)) write(name, value);
   write("x-opt-enqueued-time", { type: "timestamp", value: BigInt(message.enqueuedTime) });
   write("x-opt-sequence-number", { type: "long", value: message.sequenceNumber });
-  write("x-opt-enqueue-sequence-number", { type: "long", value: message.enqueuedSequenceNumber });
-  write("x-opt-message-state", { type: "int", value: message.state });
+  if (inFull || message.enqueuedSequenceNumber !== message.sequenceNumber)
+    write("x-opt-enqueue-sequence-number", { type: "long", value: message.enqueuedSequenceNumber });
+  if (inFull || message.state !== 0) write("x-opt-message-state", { type: "int", value: message.state });
   if (lockedUntil !== undefined) write("x-opt-locked-until", { type: "timestamp", value: BigInt(Math.floor(lockedUntil)) });
   if (message.deadLetterSource !== undefined) write("x-opt-deadletter-source", message.deadLetterSource);
   if (message.scheduledEnqueueTime !== undefined) {

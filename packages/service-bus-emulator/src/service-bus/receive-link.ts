@@ -8,10 +8,12 @@ import { swapGuidOrder } from "./guid.js";
 import { writeMessage } from "./message-format.js";
 
 export const SESSION_FILTER = "com.microsoft:session-filter";
-/** How long an accept of the next session waits when the client does not say: the SDKs always do. */
-const SESSION_TIMEOUT_MILLISECONDS = 60_000;
+/** How long an accept of the next session waits when the client does not say: "Default service operation timeout is 65 seconds" (the service's own tests for Python). */
+const SESSION_TIMEOUT_MILLISECONDS = 65_000;
 /** "Settled": the sender settles on the way, which is how the SDKs ask for receive-and-delete. */
 const SENDER_SETTLES = 1;
+
+const NO_TAG = Buffer.alloc(0);
 
 /** Brings the messages of an entity to a client, and settles them as it says. */
 export class ReceiveLink implements OutgoingLinkHandler {
@@ -117,7 +119,10 @@ export class ReceiveLink implements OutgoingLinkHandler {
   }
 
   #deliver({ message, lockToken, lockedUntil }: Delivery): void {
-    this.#link.deliver(swapGuidOrder(lockToken), this.#mode === "receive-and-delete", writeMessage(message, { lockedUntil }));
+    const isSettled = this.#mode === "receive-and-delete";
+    const payload = writeMessage(message, isSettled ? {} : { lockedUntil, lockToken });
+    // What nobody settles has no tag, as the service's own tests for Python tell.
+    this.#link.deliver(isSettled ? NO_TAG : swapGuidOrder(lockToken), isSettled, payload);
     // The socket does not drain, or the peer's window is closed: the rest stays in the queue until it does.
     const receiver = this.#receiver;
     if (receiver && receiver.credit > 0 && this.#link.deliverable === 0) receiver.setCredit(0);

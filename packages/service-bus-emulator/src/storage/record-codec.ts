@@ -36,6 +36,8 @@ export const RECORD_HEADER = 8;
 const LONGEST_RECORD = 256 * 1_048_576;
 
 const NONE = 0xffff_ffff;
+/** Of a flag that is neither. */
+const UNKNOWN = 2;
 
 /** A record with its length and checksum, ready to be appended. */
 export function encodeRecord(record: Record): Buffer {
@@ -138,7 +140,7 @@ function writeMessage(writer: Writer, message: QueuedMessage): void {
   writer.number(message.sequence).number(message.enqueuedSequence).number(message.enqueuedTime).number(message.deliveryCount);
   writer
     .byte(message.state)
-    .byte(message.durable ? 1 : 0)
+    .byte(message.durable === undefined ? UNKNOWN : message.durable ? 1 : 0)
     .byte(message.hops);
   writer.byte(message.expiresAt === Number.POSITIVE_INFINITY ? 0 : 1);
   writer
@@ -146,7 +148,8 @@ function writeMessage(writer: Writer, message: QueuedMessage): void {
     .number(message.timeToLive ?? -1)
     .number(message.scheduledEnqueueTime ?? -1);
   writer.text(message.sessionId).text(message.deadLetterSource);
-  writer.bytes(message.annotations && encodeValue(symbolMap(Object.fromEntries(message.annotations))));
+  writer.bytes(bytesOf(message.annotations));
+  writer.bytes(bytesOf(message.deliveryAnnotations));
   writer.bytes(message.bare);
 }
 
@@ -154,18 +157,23 @@ function readMessage(reader: Reader): QueuedMessage {
   const position = { sequence: reader.number(), enqueuedSequence: reader.number(), enqueuedTime: reader.number() };
   const deliveryCount = reader.number();
   const state = reader.byte() as MessageState;
-  const [durable, hops, expires] = [reader.byte() === 1, reader.byte(), reader.byte() === 1];
+  const [durability, hops, expires] = [reader.byte(), reader.byte(), reader.byte() === 1];
+  const durable = durability === UNKNOWN ? undefined : durability === 1;
   const [priority, timeToLive, scheduledEnqueueTime] = [reader.optional(), reader.optional(), reader.optional()];
   const [sessionId, deadLetterSource] = [reader.text(), reader.text()];
-  const annotations = annotationsOf(reader.bytes());
+  const [annotations, deliveryAnnotations] = [annotationsOf(reader.bytes()), annotationsOf(reader.bytes())];
   const bare = reader.bytes() ?? Buffer.alloc(0);
   const message = new QueuedMessage(
-    { durable, hops, priority, timeToLive, scheduledEnqueueTime, sessionId, deadLetterSource, annotations, bare },
+    { durable, hops, priority, timeToLive, scheduledEnqueueTime, sessionId, deadLetterSource, annotations, deliveryAnnotations, bare },
     { ...position, expires },
   );
   message.deliveryCount = deliveryCount;
   message.state = state;
   return message;
+}
+
+function bytesOf(annotations: ReadonlyMap<string, AmqpValue> | undefined): Buffer | undefined {
+  return annotations && encodeValue(symbolMap(Object.fromEntries(annotations)));
 }
 
 function annotationsOf(bytes: Buffer | undefined): Map<string, AmqpValue> | undefined {

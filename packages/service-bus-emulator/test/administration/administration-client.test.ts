@@ -67,8 +67,7 @@ describe("The administration client of JavaScript", () => {
       userMetadata: `<notes> & "quotes" 'é' \u{1f680}`,
       autoDeleteOnIdle: "PT1H",
       enablePartitioning: true,
-      enableExpress: true,
-      maxMessageSizeInKilobytes: 1024,
+      maxMessageSizeInKilobytes: 256,
       authorizationRules: [
         {
           claimType: "SharedAccessKey",
@@ -84,6 +83,8 @@ describe("The administration client of JavaScript", () => {
     const address = `sb://127.0.0.1:${emulator.adminPort}/target`;
     expect(await client.getQueue("FULL")).toMatchObject({
       ...options,
+      // Of each of the 16 partitions.
+      maxSizeInMegabytes: 16 * 2048,
       name: "full",
       forwardTo: address,
       forwardDeadLetteredMessagesTo: address,
@@ -148,8 +149,7 @@ describe("The administration client of JavaScript", () => {
       userMetadata: "of the topic",
       supportOrdering: false,
       autoDeleteOnIdle: "PT10M",
-      enableExpress: true,
-      maxMessageSizeInKilobytes: 512,
+      maxMessageSizeInKilobytes: 256,
       authorizationRules: [{ claimType: "SharedAccessKey", keyName: "one", accessRights: ["Send"], primaryKey: "p", secondaryKey: "s" }],
     };
     await client.createTopic("events", topicOptions);

@@ -110,14 +110,33 @@ describe("Forwarding", () => {
     expect(texts(target.peek(0n, 9))).toEqual(["m2", "m1"]);
   });
 
-  it("is refused to a target that does not exist, to itself, and with sessions", () => {
+  it("is refused to a target that does not exist, to a queue that is just made itself, and of a subscription with sessions", () => {
     const { namespace } = namespaceOfTest();
     const creating = (description: object): string => refusal(() => namespace.createQueue("q", description)).condition;
     expect(creating({ forwardTo: "nothing" })).toBe("amqp:invalid-field");
     expect(creating({ forwardDeadLetteredMessagesTo: "nothing" })).toBe("amqp:invalid-field");
     expect(creating({ forwardTo: "q" })).toBe("amqp:invalid-field");
     namespace.createQueue("target");
-    expect(creating({ forwardTo: "target", requiresSession: true })).toBe("amqp:invalid-field");
     expect(namespace.find("q")).toBeUndefined();
+    namespace.createTopic("t");
+    const subscribing = (): unknown => namespace.createSubscription("t", "s", { forwardTo: "target", requiresSession: true });
+    expect(refusal(subscribing).condition).toBe("amqp:invalid-field");
+  });
+
+  it("from a queue to itself, which the service takes as a change, ends every message as a dead letter", () => {
+    const { namespace } = namespaceOfTest();
+    const queue = namespace.createQueue("q");
+    namespace.updateQueue(queue, { ...queue.description, forwardTo: "q" });
+    queue.send([message("round and round")]);
+    expect(queue.activeCount).toBe(0);
+    expect(queue.deadLetters.activeCount).toBe(1);
+  });
+
+  it("takes the messages of a queue with sessions along", () => {
+    const { namespace } = namespaceOfTest();
+    const target = namespace.createQueue("target");
+    const queue = namespace.createQueue("q", { forwardTo: "target", requiresSession: true });
+    queue.send([message("a", { session: "s" })]);
+    expect([queue.activeCount, target.activeCount]).toEqual([0, 1]);
   });
 });

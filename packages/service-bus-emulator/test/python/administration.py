@@ -51,8 +51,8 @@ def queues(admin):
         lock_duration=timedelta(seconds=13), max_size_in_megabytes=3072, requires_duplicate_detection=True, requires_session=False,
         default_message_time_to_live=timedelta(days=1, seconds=5), dead_lettering_on_message_expiration=True,
         duplicate_detection_history_time_window=timedelta(minutes=12), max_delivery_count=14, enable_batched_operations=False,
-        user_metadata="<a> & b", auto_delete_on_idle=timedelta(hours=2), enable_express=True, enable_partitioning=True,
-        forward_to="target", forward_dead_lettered_messages_to="target", authorization_rules=[rule], max_message_size_in_kilobytes=1024,
+        user_metadata="<a> & b", auto_delete_on_idle=timedelta(hours=2), enable_partitioning=True,
+        forward_to="target", forward_dead_lettered_messages_to="target", authorization_rules=[rule],
     )
     read = admin.get_queue("py-queue")
     for queue in (created, read):
@@ -61,13 +61,14 @@ def queues(admin):
         assert queue.default_message_time_to_live == timedelta(days=1, seconds=5)
         assert queue.duplicate_detection_history_time_window == timedelta(minutes=12)
         assert queue.auto_delete_on_idle == timedelta(hours=2)
-        assert (queue.max_size_in_megabytes, queue.max_delivery_count) == (3072, 14)
+        # A partition has that size, and there are 16.
+        assert (queue.max_size_in_megabytes, queue.max_delivery_count) == (16 * 3072, 14)
         assert (queue.requires_duplicate_detection, queue.requires_session, queue.enable_batched_operations) == (True, False, False)
         assert queue.user_metadata == "<a> & b", queue.user_metadata
         assert queue.forward_to.endswith("/target"), queue.forward_to
         assert queue.authorization_rules[0].key_name == "k" and queue.authorization_rules[0].rights == ["Send"]
         assert queue.status == "Active"
-        assert queue.max_message_size_in_kilobytes == 1024
+        assert queue.max_message_size_in_kilobytes == 256
     read.max_delivery_count = 3
     read.forward_to = None
     admin.update_queue(read)
@@ -79,6 +80,23 @@ def queues(admin):
     raises(ResourceNotFoundError, lambda: admin.delete_queue("py-queue"))
     raises(ResourceNotFoundError, lambda: admin.get_queue_runtime_properties("py-queue"))
     raises(HttpResponseError, lambda: admin.create_queue("py-bad", lock_duration=timedelta(minutes=6)))
+
+
+def refusals(admin):
+    raises(HttpResponseError, lambda: admin.create_queue(""))
+    raises(HttpResponseError, lambda: admin.create_queue("py-large", max_message_size_in_kilobytes=1024))
+    raises(HttpResponseError, lambda: admin.create_topic("py-large", max_message_size_in_kilobytes=1024))
+    raises(HttpResponseError, lambda: admin.create_queue("py-express", enable_express=True, requires_duplicate_detection=True))
+    queue = admin.create_queue("py-refusals")
+    assert queue.max_message_size_in_kilobytes == 256
+    # Python's client reads the year 1, which the service writes of what nobody has used.
+    assert admin.get_queue_runtime_properties("py-refusals").accessed_at_utc.year == 1
+    queue.name = ""
+    raises(HttpResponseError, lambda: admin.update_queue(queue))
+    queue.name = "py-refusals"
+    queue.forward_to = "py-refusals"
+    admin.update_queue(queue)
+    assert admin.get_queue("py-refusals").forward_to.endswith("/py-refusals")
 
 
 def topics_and_subscriptions(admin):
@@ -121,6 +139,13 @@ def rules(admin):
     assert (correlation.correlation_id, correlation.message_id, correlation.to, correlation.reply_to) == ("c", "m", "t", "r")
     assert (correlation.label, correlation.session_id, correlation.reply_to_session_id, correlation.content_type) == ("l & l", "si", "rs", "ct")
     assert correlation.properties == properties, correlation.properties
+    local = {"@naive": datetime(2026, 3, 4, 5, 6, 7), "@span": timedelta(days=1, hours=2, minutes=3)}
+    admin.create_rule("py-rules", "s", "zoneless", filter=SqlRuleFilter("a = @naive", local))
+    assert admin.get_rule("py-rules", "s", "zoneless").filter.parameters == local
+    admin.delete_rule("py-rules", "s", "zoneless")
+    nameless = admin.get_rule("py-rules", "s", "sql")
+    nameless.name = ""
+    raises(HttpResponseError, lambda: admin.update_rule("py-rules", "s", nameless))
     admin.create_rule("py-rules", "s", "never", filter=FalseRuleFilter())
     never = admin.get_rule("py-rules", "s", "never")
     assert isinstance(never.filter, FalseRuleFilter)
@@ -176,7 +201,7 @@ def wrong_key(admin):
 
 def main():
     with client(sys.argv[1]) as admin:
-        for check in (queues, topics_and_subscriptions, rules, lists, counts, namespace, wrong_key):
+        for check in (queues, refusals, topics_and_subscriptions, rules, lists, counts, namespace, wrong_key):
             try:
                 check(admin, sys.argv[2]) if check is counts else check(admin)
                 print("ok", check.__name__, flush=True)

@@ -25,7 +25,7 @@ test("the administration client for Python creates, reads, changes, lists, count
   const emulator = await startEmulator();
   try {
     const { stdout } = await run(python, [CHECKS, `127.0.0.1:${emulator.adminPort}`, emulator.connectionString]);
-    const names = ["queues", "topics_and_subscriptions", "rules", "lists", "counts", "namespace", "wrong_key"];
+    const names = ["queues", "refusals", "topics_and_subscriptions", "rules", "lists", "counts", "namespace", "wrong_key"];
     expect(stdout.trim().split("\n")).toEqual(names.map((name) => `ok ${name}`));
   } finally {
     await emulator.stop();

@@ -25,7 +25,7 @@ function encodedWithinLimit(messages: readonly StoredMessage[]): AmqpValue[] {
   const encoded: AmqpValue[] = [];
   let bytes = 0;
   for (const message of messages) {
-    const binary = writeMessage(message, {});
+    const binary = writeMessage(message, { inFull: true });
     bytes += binary.length;
     if (encoded.length > 0 && bytes > MAX_PEEKED_BYTES) break;
     encoded.push(stringMap({ message: binary }));
@@ -45,8 +45,8 @@ export function receiveBySequenceNumber(entity: Receivable, fields: Fields): Res
 }
 
 function deferredMessage({ message, lockToken, lockedUntil }: Delivery, locked: boolean): AmqpValue {
-  if (!locked) return stringMap({ message: writeMessage(message, {}) });
-  return stringMap({ message: writeMessage(message, { lockedUntil, lockToken }), "lock-token": uuid(lockToken) });
+  if (!locked) return stringMap({ message: writeMessage(message, { inFull: true }) });
+  return stringMap({ message: writeMessage(message, { lockedUntil, lockToken, inFull: true }), "lock-token": uuid(lockToken) });
 }
 
 export function updateDisposition(entity: Receivable, fields: Fields): Response {

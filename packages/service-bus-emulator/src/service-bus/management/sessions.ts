@@ -16,7 +16,8 @@ export function getSessionState(entity: Receivable, fields: Fields): Response {
 
 export function setSessionState(entity: Receivable, fields: Fields): Response {
   const state = fields.get("session-state");
-  entity.setSessionState(sessionId(fields), Buffer.isBuffer(state) ? Buffer.from(state) : undefined);
+  // Go's client takes a state away by an empty one.
+  entity.setSessionState(sessionId(fields), Buffer.isBuffer(state) && state.length > 0 ? Buffer.from(state) : undefined);
   return ok();
 }
 
