@@ -10,6 +10,8 @@ import { CONFIG_VARIABLE, type Command, type Dying, type ServiceConfig, type Sta
 /** A service that is killed by a message must not be able to take the machine's memory with it. */
 const HEAP_LIMIT_MB = 192;
 const READY_WITHIN_MS = 60_000;
+/** Twenty processes that begin at one moment keep each other from it. */
+const STARTED_TOGETHER = 4;
 /** Doubled each time that it dies within {@link SHORT_LIFE_MS}, so that a service that cannot live does not eat the machine. */
 const RESTART_AFTER_MS = 200;
 const RESTART_AFTER_AT_MOST_MS = 5_000;
@@ -35,7 +37,10 @@ export class Supervisor {
 
   /** Consumers first: what is published before an endpoint exists is nobody's. */
   async start(): Promise<void> {
-    await Promise.all(this.consumers.map((service) => service.start()));
+    const { consumers } = this;
+    for (let next = 0; next < consumers.length; next += STARTED_TOGETHER) {
+      await Promise.all(consumers.slice(next, next + STARTED_TOGETHER).map((service) => service.start()));
+    }
     await Promise.all(this.publishers.map((service) => service.start()));
   }
 
