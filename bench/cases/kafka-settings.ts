@@ -11,11 +11,10 @@ export const ARRAY = 250;
 /** A request a message takes longer. */
 export const SINGLE_MESSAGES = 10_000;
 export const SINGLE_WARM_UP = 3_000;
-export const PREFETCH = 500;
+/** What may run again when the process dies; of the raw client, which commits after each batch, it is what six batches of at most 1 MiB hold. */
+export const PREFETCH = 2_000;
 export const CONCURRENCY = 100;
 export const KEYS = 100;
-/** Enough for every key's lane to have something to do. */
-export const KEYED_PREFETCH = 2_000;
 export const HANDLER_MS = 5;
 export const KEYED_MESSAGES = 10_000;
 /** The raw client handles a partition's records one after the other: at most 6 in 5 ms. */

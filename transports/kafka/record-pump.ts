@@ -10,7 +10,7 @@ import { dueOf } from "./retry-time.js";
 /** So many records of one partition are handed over before its neighbours have their turn. */
 const IN_A_ROW = 32;
 /** What waits of all partitions together, in bytes; one batch more of each may be there for a moment. */
-const MAX_WAITING_BYTES = 4 * 1024 * 1024;
+const MAX_WAITING_BYTES = 2 * 1024 * 1024;
 /** A partition may have so much in any case. */
 const MIN_WAITING_BYTES = 64 * 1024;
 /** A fetch is held up so long before its partition is paused: a pause costs up to one more fetch to end, and mostly room comes soon. */
