@@ -1,4 +1,5 @@
 import type { BrokerContext } from "./broker-context.js";
+import { CompetingReceivers } from "./competing-receivers.js";
 import type { BrokerError, Delivery } from "./contracts.js";
 import { errors } from "./errors.js";
 import { type Lock, newToken } from "./lock-table.js";
@@ -44,11 +45,8 @@ export abstract class DeliveringQueue implements SessionQueue {
   readonly sessions: SessionTable | undefined;
   readonly store: MessageStore;
   protected readonly context: BrokerContext;
-  readonly #receivers = new Set<QueueReceiver>();
-  /** Receivers with credit, in the order in which they are served. */
-  readonly #hungry = new Set<QueueReceiver>();
+  readonly #competing = new CompetingReceivers((receiver) => this.#deliverNext(receiver, undefined));
   #wake: Timer | undefined;
-  #serving = false;
   #ended = false;
 
   constructor(identity: QueueIdentity, context: BrokerContext) {
@@ -86,7 +84,7 @@ export abstract class DeliveringQueue implements SessionQueue {
 
   /** Whether a receiver is attached. */
   get hasReceivers(): boolean {
-    return this.#receivers.size > 0 || (this.sessions?.held().length ?? 0) > 0;
+    return this.#competing.size > 0 || (this.sessions?.held().length ?? 0) > 0;
   }
 
   /** Whether messages go on to another entity at once. */
@@ -151,24 +149,16 @@ export abstract class DeliveringQueue implements SessionQueue {
       session.holder?.end(error);
       this.#releaseSession(session, false);
     }
-    for (const receiver of this.#receivers) receiver.end(error);
-    this.#receivers.clear();
-    this.#hungry.clear();
+    this.#competing.end(error);
   }
 
   feed(receiver: QueueReceiver): void {
-    if (receiver.session) {
-      this.#serveSession(receiver.session);
-      return;
-    }
-    if (receiver.credit > 0) this.#hungry.add(receiver);
-    else this.#hungry.delete(receiver);
-    this.#serveReceivers();
+    if (receiver.session) this.#serveSession(receiver.session);
+    else this.#competing.feed(receiver);
   }
 
   dismiss(receiver: QueueReceiver): void {
-    this.#receivers.delete(receiver);
-    this.#hungry.delete(receiver);
+    this.#competing.dismiss(receiver);
     if (receiver.session?.holder === receiver) this.#releaseSession(receiver.session, false);
   }
 
@@ -179,7 +169,7 @@ export abstract class DeliveringQueue implements SessionQueue {
   }
 
   protected admit(receiver: QueueReceiver): void {
-    this.#receivers.add(receiver);
+    this.#competing.admit(receiver);
   }
 
   protected assertOpen(): void {
@@ -241,33 +231,22 @@ export abstract class DeliveringQueue implements SessionQueue {
   /** A message became ready: whoever waits for it gets it. */
   #serve(message: QueuedMessage): void {
     const session = this.store.sessionOf(message);
-    if (!session) this.#serveReceivers();
+    if (!session) this.#competing.serve();
     else if (session.holder) this.#serveSession(session);
     else this.sessions?.reconsider(session);
   }
 
-  #serveReceivers(): void {
-    if (this.#serving) return;
-    this.#serving = true;
-    try {
-      for (const receiver of this.#hungry) {
-        const message = receiver.credit > 0 ? this.#takeReady(undefined) : undefined;
-        if (!message) break;
-        this.#hungry.delete(receiver);
-        receiver.deliver(receiver.mode === "peek-lock" ? this.lock(message, undefined) : this.consume(message));
-        if (receiver.credit > 0) this.#hungry.add(receiver);
-      }
-    } finally {
-      this.#serving = false;
-    }
+  #serveSession(session: Session): void {
+    const receiver = session.holder;
+    while (receiver && receiver.credit > 0 && receiver === session.holder) if (!this.#deliverNext(receiver, session)) return;
   }
 
-  #serveSession(session: Session): void {
-    for (let receiver = session.holder; receiver && receiver.credit > 0 && receiver === session.holder; ) {
-      const message = this.#takeReady(session);
-      if (!message) return;
-      receiver.deliver(receiver.mode === "peek-lock" ? this.lock(message, session) : this.consume(message));
-    }
+  /** Whether there was a message. */
+  #deliverNext(receiver: QueueReceiver, session: Session | undefined): boolean {
+    const message = this.#takeReady(session);
+    if (!message) return false;
+    receiver.deliver(receiver.mode === "peek-lock" ? this.lock(message, session) : this.consume(message));
+    return true;
   }
 
   /** The next message that has not expired. */
