@@ -14,7 +14,7 @@ export interface IncomingDelivery {
   readonly messageFormat: number;
   /** The sender wants no answer. */
   readonly settled: boolean;
-  /** Bytes of its own, no view of the network's buffer. */
+  /** May be a view of the network's buffer: whoever keeps a part of it for long copies that. */
   readonly payload: Buffer;
 }
 
@@ -75,8 +75,8 @@ export class IncomingLink extends Link {
     }
     partial.settled ||= transfer.settled ?? false;
     partial.bytes += view.length;
-    // What is beyond the limit is counted, for the text of the refusal, but not kept.
-    if (partial.bytes <= this.#maxMessageSize) partial.chunks.push(keptCopy(view));
+    // What is beyond the limit is counted, for the text of the refusal, but not kept. What waits for more must not keep the network's buffer.
+    if (partial.bytes <= this.#maxMessageSize) partial.chunks.push(transfer.more ? keptCopy(view) : view);
     this.#partial = transfer.more ? partial : undefined;
     if (!transfer.more) this.#complete(partial);
   }

@@ -19,7 +19,7 @@ export class BrokerError extends Error {
   }
 }
 
-/** A message as a client sent it. The broker keeps `bare` as it is: it must not be a view of a larger network buffer. */
+/** A message as a client sent it. The broker copies `bare`, which may be a view of more. */
 export interface IncomingMessage {
   /** `undefined` when the header does not say. */
   readonly durable: boolean | undefined;

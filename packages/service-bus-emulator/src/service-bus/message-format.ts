@@ -48,14 +48,13 @@ export function readMessages(payload: Buffer, messageFormat: number): IncomingMe
   const decoder = new Decoder(payload);
   while (!decoder.atEnd) {
     if (decoder.readDescriptor() !== DATA) decoder.skipValue();
-    // Each is kept, or not, without the others: it has bytes of its own.
-    else messages.push(readMessage(keptCopy(decoder.readBinary() ?? Buffer.alloc(0))));
+    else messages.push(readMessage(decoder.readBinary() ?? Buffer.alloc(0)));
   }
   if (messages.length === 0) throw new DecodeError("a batch has no messages");
   return messages;
 }
 
-/** @param bytes an encoded message, of its own memory: what is kept is a view of them, all but the header and the annotations */
+/** @param bytes an encoded message. `bare` is a view of them; the rest is not */
 export function readMessage(bytes: Buffer): IncomingMessage {
   return readInOrder(bytes) ?? readInOrder(sorted(bytes)) ?? misplaced();
 }
@@ -70,8 +69,8 @@ function readInOrder(bytes: Buffer): IncomingMessage | undefined {
   while (!decoder.atEnd) {
     const descriptor = decoder.readDescriptor();
     if (descriptor === HEADER) header = readHeader(decoder.readValue());
-    else if (descriptor === MESSAGE_ANNOTATIONS) annotations = readAnnotations(decoder.readValue());
-    else if (descriptor === DELIVERY_ANNOTATIONS) deliveryAnnotations = readAnnotations(decoder.readValue());
+    else if (descriptor === MESSAGE_ANNOTATIONS) annotations = readAnnotations(decoder);
+    else if (descriptor === DELIVERY_ANNOTATIONS) deliveryAnnotations = readAnnotations(decoder);
     else break;
     bareAt = decoder.position;
   }
@@ -105,13 +104,14 @@ function readHeader(value: AmqpValue): Header {
   return { durable: typeof durable === "boolean" ? durable : undefined, priority: asNumber(priority), timeToLive: asNumber(timeToLive) };
 }
 
-function readAnnotations(value: AmqpValue): Map<string, AmqpValue> | undefined {
+/** Binaries and UUIDs are views of what they are read from: of a copy, else the message would keep all that came from the network with it. */
+function readAnnotations(decoder: Decoder): Map<string, AmqpValue> | undefined {
+  const value = new Decoder(keptCopy(decoder.readEncoded())).readValue();
   if (!isMap(value) || value.entries.length === 0) return undefined;
   const annotations = new Map<string, AmqpValue>();
   for (const [key, entry] of value.entries) {
     const name = textOf(key);
-    // A binary is a view of what came from the network: the message would keep all of that.
-    if (name !== undefined) annotations.set(name, Buffer.isBuffer(entry) ? Buffer.from(entry) : entry);
+    if (name !== undefined) annotations.set(name, entry);
   }
   return annotations;
 }

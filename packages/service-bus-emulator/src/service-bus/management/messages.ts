@@ -1,5 +1,4 @@
 import { AmqpError } from "../../amqp/amqp-error.js";
-import { keptCopy } from "../../amqp/kept-bytes.js";
 import { type AmqpValue, array, int, integerOf, isMap, long, map, mapGet, stringMap, timestamp, uuid } from "../../amqp/values.js";
 import type { Delivery, IncomingMessage, Outcome, Receivable, Sendable, StoredMessage } from "../../broker/contracts.js";
 import { readMessage, writeMessage } from "../message-format.js";
@@ -81,7 +80,7 @@ function outcomeOf(fields: Fields): Outcome {
 export function scheduleMessages(entity: Sendable, fields: Fields): Response {
   const messages = fields.items("messages").map((entry): IncomingMessage => {
     const encoded = mapGet(entry, "message");
-    return Buffer.isBuffer(encoded) ? readMessage(keptCopy(encoded)) : fields.missing("messages");
+    return Buffer.isBuffer(encoded) ? readMessage(encoded) : fields.missing("messages");
   });
   const size = messages.reduce((sum, message) => sum + message.bare.length, 0);
   if (size > entity.maxMessageSize) {
