@@ -10,8 +10,11 @@ const PORT = Number(process.env["TROLLEYBUS_FAULTS_PORT"] ?? 5_840);
 const ADMIN_PORT = PORT + 1;
 /** The shortest that the adapter takes, so that what a dead process held comes back within a test's patience. */
 const LOCK_DURATION = "10s";
-/** Each death costs the lock of the dead process and a look at the suspects; there are up to three until the message is one, and then ten. */
-const POISON_PATIENCE = { quietMs: 45_000, limitMs: 13 * 30_000 };
+/**
+ * Each death costs the lock of the dead process and a look at the suspects; there are up to three until the message is one, and then ten. Before it is
+ * tried alone for the first time the innocents, suspects as well by then, are moved and run one after the other.
+ */
+const POISON_PATIENCE = { quietMs: 90_000, limitMs: 90_000 + 13 * 30_000 };
 /** Within the publish timeout of the services, so that a frozen broker leaves time for a second try; long enough for a machine that is busy. */
 const OPERATION_TIMEOUT = "8s";
 /** Counts are those of the moment, settlements those of a moment before. */
