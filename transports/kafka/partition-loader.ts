@@ -86,9 +86,11 @@ export class PartitionLoader {
     for (const topic of topics) {
       const ofTopic = committed.filter((offset) => offset.topic === topic);
       const mine = partitions.filter((partition) => partition.topic === topic);
+      const hasBegun = ofTopic.some(isCommitted);
       // Another member may have begun the topic a moment ago, when this one was fetching from its first record already.
       const isFirst = hasWaited || this.#startOf(topic) !== "beginning";
-      if (ofTopic.some(isCommitted)) await this.#goOn(topic, mine, ofTopic, isWanted, isFirst);
+      if (hasBegun) this.#begun.add(topic);
+      if (hasBegun) await this.#goOn(topic, mine, ofTopic, isWanted, isFirst);
       else if (this.#startOf(topic) === "beginning") await this.#goOn(topic, mine, [], isWanted);
       else if (mine.some(({ partition }) => partition === 0)) await this.#begin(topic, mine, isWanted);
     }
@@ -122,6 +124,7 @@ export class PartitionLoader {
     if (!isMine || !member) return;
     const first = offsets.map(({ partition, offset }) => ({ topic, partition, offset, metadata: "" }));
     await member.commit(first);
+    this.#begun.add(topic);
     await this.#goOn(topic, mine, first, isWanted, true);
   }
 }

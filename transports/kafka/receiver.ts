@@ -1,9 +1,9 @@
 import type { DeliverySink, EndpointPlan, Receiver } from "../../src/contracts/transport.js";
 import { delay } from "../../src/util/delay.js";
-import type { TopicRole } from "./assigned-partition.js";
+import type { AssignedPartition, TopicRole } from "./assigned-partition.js";
 import { BegunMark } from "./begun-mark.js";
 import { CopyStore } from "./copy-store.js";
-import { DriverError } from "./driver.js";
+import { type CommittedOffset, DriverError } from "./driver.js";
 import { KafkaError, textOf, unavailable } from "./errors.js";
 import { GroupReader } from "./group-reader.js";
 import type { ReceiverEnvironment } from "./receiver-environment.js";
@@ -228,8 +228,12 @@ export class EndpointReceiver implements Receiver {
     const { connection, names } = this.#environment;
     const { name } = this.#endpoint;
     const topics = [...this.#reader.roles.values()].filter(({ retryDelayMs }) => retryDelayMs === undefined).map(({ topic }) => topic);
+    // Before it is asked for: they have committed by now.
+    const reading = [...this.#reader.partitions].filter(({ phase }) => phase === "reading");
     try {
-      const committed = await connection.admin((admin) => admin.committed(names.groupOf(name), topics));
+      const read = [...this.#reader.roles.keys()];
+      const committed = await connection.admin((admin) => admin.committed(names.groupOf(name), read));
+      this.#renewForgotten(reading, committed);
       const done = new Map(committed.map(({ topic, partition, offset }) => [`${topic}/${partition}`, offset]));
       let waiting = 0;
       for (const topic of topics) {
@@ -242,6 +246,16 @@ export class EndpointReceiver implements Receiver {
       // What cannot be asked cannot be received from either, which is told already.
       this.#environment.logger.debug(`How much waits for the endpoint "${name}" cannot be told: ${textOf(error)}`);
     }
+  }
+
+  /**
+   * Kafka forgets with a topic what groups have committed of it. Where another was made under its name at once, and has grown as long as the old one was,
+   * nothing else tells; a new member reads it from its first record.
+   */
+  #renewForgotten(reading: readonly AssignedPartition[], committed: readonly CommittedOffset[]): void {
+    const forgotten = new Set(committed.filter(({ offset }) => offset === -1).map(({ topic, partition }) => `${topic}/${partition}`));
+    const remade = reading.find(({ topic, partition, isLost }) => !isLost && forgotten.has(`${topic}/${partition}`));
+    if (remade) this.#reader.renew(`the topic "${remade.topic}" was deleted and made again`);
   }
 
   /** Only what this instance reads: whoever has the partition knows how far it is committed. */
