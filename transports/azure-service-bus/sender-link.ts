@@ -24,6 +24,8 @@ const MAX_BATCH_BYTES = 1_048_576;
 const MAX_BATCH_MESSAGES = 50;
 /** More than what is around a message's body and headers: a message that is smaller by so much needs no measuring. */
 const OVERHEAD_BYTES = 16_384;
+/** So many sends in a row that were not answered end the link, though the connection lives: it hangs by itself. */
+const MAX_UNANSWERED = 2;
 /** The handed over are cut off the queue's array by so many at a time. */
 const COMPACT_AFTER = 1024;
 
@@ -43,6 +45,7 @@ export class SenderLink {
   #maxBytes = 0;
   #isOpen = false;
   #isPumping = false;
+  #unanswered = 0;
   #wake: (() => void) | undefined;
 
   constructor(entity: string, isEvent: boolean, connection: ManagedClient, owner: SenderLinkOwner) {
@@ -69,9 +72,10 @@ export class SenderLink {
     void this.#run();
   }
 
-  /** The client was replaced. */
+  /** The client was replaced, or the link hangs. */
   renew(): void {
     const old = this.#sender;
+    this.#unanswered = 0;
     this.#client = this.#connection.client;
     this.#sender = this.#client.createSender(this.entity);
     this.#isOpen = false;
@@ -128,7 +132,6 @@ export class SenderLink {
       await this.#cannotOpen(error);
       return;
     }
-    this.#connection.heard();
     const entries: Submission[] = [];
     for (let entry = this.#queue[this.#head]; entry; entry = this.#queue[this.#head]) {
       if (!entry.isAnswered) {
@@ -190,12 +193,15 @@ export class SenderLink {
     try {
       await this.#sender.sendMessages(payload, { abortSignal });
       this.#connection.heard();
+      this.#unanswered = 0;
       for (const entry of entries) entry.sent();
       this.#owner.succeeded();
     } catch (cause) {
       const error = abortSignal.aborted ? notAnswered(cause) : cause;
       this.#connection.failed(error, client);
       this.#isOpen = false;
+      if (!abortSignal.aborted) this.#unanswered = 0;
+      else if (client === this.#client && ++this.#unanswered >= MAX_UNANSWERED) this.renew();
       await this.#failed(entries, sendFailure(error, this.entity, this.#isEvent, true));
     } finally {
       this.#outstanding--;
