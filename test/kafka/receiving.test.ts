@@ -1,3 +1,4 @@
+import type { IHeaders, Message } from "kafkajs";
 import { expect, test } from "vitest";
 import type { Delivery } from "../../src/contracts/transport.js";
 import { describeWithKafka } from "../support/brokers.js";
@@ -145,23 +146,25 @@ describeWithKafka("receiving", ({ brokers }) => {
     expect((await inbox.reach(3)).map(textOf)).toEqual(["thing", "without a type", "last"]);
   });
 
-  test("records of others come as they are: without headers, without a value, with a key that is no text", async () => {
+  test("records of others come as they are: without headers, without a value, with a key that is no text, with headers that bear names that every object knows", async () => {
     const bench = new Bench(brokers);
     const { inbox } = await instance(bench, bench.plan("shipping"), { options: { partitions: 1 } });
     const producer = bench.kafka.producer();
     await producer.connect();
     const key = Buffer.from([0xff, 0xfe, 0]);
-    const strange = [
+    const strange: Message[] = [
       { value: "plain" },
       { value: null },
       { key, value: "keyed" },
       { value: "h", headers: { a: ["1", "2"], b: Buffer.from([0xff]) } },
+      { value: "n", headers: { constructor: "c", toString: "t" } as unknown as IHeaders },
     ];
     await producer.send({ topic: `${bench.namePrefix}shipping`, messages: strange });
     await producer.disconnect();
-    const deliveries = await inbox.reach(4);
-    expect(deliveries.map(textOf)).toEqual(["plain", "", "keyed", "h"]);
-    expect(deliveries.map(({ properties }) => properties)).toEqual([{}, {}, {}, {}]);
+    const deliveries = await inbox.reach(5);
+    expect(deliveries.map(textOf)).toEqual(["plain", "", "keyed", "h", "n"]);
+    expect(deliveries.map(({ properties }) => properties)).toEqual([{}, {}, {}, {}, {}]);
+    expect(deliveries[4]?.headers).toEqual({ constructor: "c", toString: "t" });
     expect(deliveries[3]?.headers).toEqual({ a: "2", b: "\uFFFD" });
   });
 

@@ -1,5 +1,5 @@
 import type { Batch, EachBatchPayload, KafkaMessage } from "kafkajs";
-import type { IncomingRecord } from "./driver.js";
+import type { HeaderValue, IncomingRecord } from "./driver.js";
 import type { RecordBatch } from "./driver-consumer.js";
 import { asUndecodable } from "./kafkajs-undecodable.js";
 
@@ -40,8 +40,35 @@ function recordOf(topic: string, partition: number, { offset, timestamp, key, va
     timestamp: Number(timestamp),
     key,
     value,
-    headers: (headers ?? {}) as IncomingRecord["headers"],
+    headers: headersOf(headers),
   };
+}
+
+const NO_HEADERS: IncomingRecord["headers"] = Object.freeze({});
+const NO_BYTES = Buffer.alloc(0);
+
+/**
+ * As they are, as a rule. Of a header without a value kafkajs makes `null`, and of one with a name that every object knows ("constructor") an array that begins
+ * with what the object has under it.
+ */
+function headersOf(headers: KafkaMessage["headers"]): IncomingRecord["headers"] {
+  if (headers === undefined) return NO_HEADERS;
+  for (const name of Object.keys(headers)) if (!Buffer.isBuffer(headers[name])) return mended(headers);
+  return headers as IncomingRecord["headers"];
+}
+
+function mended(headers: NonNullable<KafkaMessage["headers"]>): IncomingRecord["headers"] {
+  const entries = Object.entries(headers).map(([name, value]): [string, HeaderValue] => {
+    if (!Array.isArray(value)) return [name, value ?? NO_BYTES];
+    const given: readonly unknown[] = value;
+    return [
+      name,
+      given
+        .filter((each) => each === null || Buffer.isBuffer(each) || typeof each === "string")
+        .map((each) => (each ?? NO_BYTES) as Buffer | string),
+    ];
+  });
+  return Object.fromEntries(entries);
 }
 
 function lastOffsetOf(batch: Batch): number {
