@@ -96,7 +96,7 @@ describe("what kafkajs rejects a request with", () => {
     const options = resolveOptions({ brokers: "localhost:9092" });
     const home = { ...kafkajsHome(module, options, "tests", new RecordingLogger()), kafka: { producer: () => producer } };
     const batch = { topic: "a", partition: 0, records: [{ key: null, value: Buffer.from("x"), headers: {} }] };
-    return await new KafkajsProducer(home as unknown as KafkajsHome).produce([batch]).catch((error: unknown) => error);
+    return await new KafkajsProducer(home as unknown as KafkajsHome).produce([batch], 10_000).catch((error: unknown) => error);
   }
 
   test("a refused right is the broker's answer to the records when it comes as it is", async () => {

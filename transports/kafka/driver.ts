@@ -33,9 +33,9 @@ export interface DriverProducer {
   /**
    * Appends the records with `acks: -1`, no partition's twice; resolves when all in-sync replicas have them. Tries once: a rejection
    * other than of the kinds "too-large", "forbidden" and "invalid" says nothing about what was stored. With records of several partitions
-   * it may reject for one of them although the others were stored.
+   * it may reject for one of them although the others were stored. With "timeout" after `limitMs` milliseconds: what was not written by then never is.
    */
-  produce(batches: readonly OutgoingBatch[]): Promise<void>;
+  produce(batches: readonly OutgoingBatch[], limitMs: number): Promise<void>;
   /** Waits for what is in flight. */
   disconnect(): Promise<void>;
   /** Drops the connections, without ceremony: for a broker that no longer answers. */

@@ -8,8 +8,8 @@ interface Codec {
 }
 type Codecs = Record<number, (() => Codec) | undefined>;
 
-/** The broker is told the lowest three bits of a codec's number, the others are free. */
-const OURS = 8;
+/** The broker is told the lowest three bits of a codec's number, the others are free: these steps lead to the next number with the same ones. */
+const CODEC_STEP = 8;
 const CODEC_BITS = 7;
 /** Of the only record with content of a batch as kafkajs writes it: where its value begins (`recordBatch/record/v0`), and how long it is. */
 const TICKET_AT = 6;
@@ -17,6 +17,8 @@ const TICKET_BYTES = 4;
 const TICKETS = 2 ** 32;
 
 const waiting = new Map<number, readonly RecordContent[]>();
+/** The codecs of ours: another copy of this module may have some in the same kafkajs, and knows nothing of our tickets. */
+const ours = new WeakSet<() => Codec>();
 let tickets = 0;
 
 /** Stands for a record whose bytes come from {@link RecordBatchTicket}. */
@@ -53,17 +55,26 @@ export class RecordBatchTicket {
 /** The number of the codec that writes the records of tickets, and then compresses as the codec with the number `type` does. */
 export function encodingCodec(module: KafkajsModule, type: number): number {
   const codecs = module.CompressionCodecs as unknown as Codecs;
-  codecs[OURS | type] ??= () => ({
+  let number = type;
+  for (;;) {
+    number += CODEC_STEP;
+    const taken = codecs[number];
+    if (!taken) break;
+    if (ours.has(taken)) return number;
+  }
+  const make = (): Codec => ({
     async compress({ buffer }) {
-      const number = buffer.readUInt32BE(TICKET_AT);
-      const records = waiting.get(number);
+      const ticket = buffer.readUInt32BE(TICKET_AT);
+      const records = waiting.get(ticket);
       // Nothing is to be written of a request that was given up before.
-      if (!records) throw new Error(`the records of request ${number} are gone`);
+      if (!records) throw new Error(`the records of request ${ticket} are gone`);
       const encoded = encodeRecords(records);
       return type === 0 ? encoded : await codecOf(codecs, type).compress({ buffer: encoded });
     },
   });
-  return OURS | type;
+  codecs[number] = make;
+  ours.add(make);
+  return number;
 }
 
 function codecOf(codecs: Codecs, type: number): Codec {

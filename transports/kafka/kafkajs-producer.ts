@@ -3,6 +3,7 @@ import { DriverError, type DriverProducer, type OutgoingBatch } from "./driver.j
 import { encodingCodec, type Placeholder, RecordBatchTicket } from "./kafkajs-encoding.js";
 import { driverErrorOf } from "./kafkajs-errors.js";
 import type { KafkajsHome } from "./kafkajs-home.js";
+import { within } from "./time-limit.js";
 
 /** The broker gives up waiting for its replicas this much before we give up waiting for the broker, so that it can say so. */
 const ANSWER_MS = 1_000;
@@ -35,7 +36,7 @@ export class KafkajsProducer implements DriverProducer {
     await this.#producer.connect().catch(rethrow);
   }
 
-  async produce(batches: readonly OutgoingBatch[]): Promise<void> {
+  async produce(batches: readonly OutgoingBatch[], limitMs: number): Promise<void> {
     const tickets: RecordBatchTicket[] = [];
     const topicMessages: { topic: string; messages: Placeholder[] }[] = [];
     for (const { topic, partition, records } of batches) {
@@ -44,7 +45,8 @@ export class KafkajsProducer implements DriverProducer {
       topicMessages.push({ topic, messages: ticket.placeholders });
     }
     try {
-      const answers = await this.#producer.sendBatch({ acks: -1, timeout: this.#timeoutMs, compression: this.#codec, topicMessages });
+      const request = this.#producer.sendBatch({ acks: -1, timeout: this.#timeoutMs, compression: this.#codec, topicMessages });
+      const answers = await within(limitMs, request, () => new DriverError("timeout", "no answer in time"));
       // kafkajs leaves out, without a word, what is for a partition that it does not know yet, and resolves.
       if (answers.length !== batches.length) {
         throw new DriverError("unavailable", `the broker answered for ${answers.length} of ${batches.length} partitions`);

@@ -3,7 +3,6 @@ import type { KafkaError } from "./errors.js";
 import { partitionOfKey } from "./partitioner.js";
 import type { Publication } from "./publication.js";
 import { BATCH_OVERHEAD, MAX_BYTES, MAX_RECORDS, SendLane } from "./send-lane.js";
-import { within } from "./time-limit.js";
 import type { TopicState } from "./topic-directory.js";
 
 /** The records of one lane in a request. */
@@ -204,7 +203,7 @@ export class ProduceQueue {
       batches.push({ topic: lane.topic, partition, records });
     }
     try {
-      await within(this.#requestMs, producer.produce(batches), () => new DriverError("timeout", "no answer in time"));
+      await producer.produce(batches, this.#requestMs);
       for (const { lane, publications } of parts) {
         lane.widen();
         for (const publication of publications) publication.sent();
