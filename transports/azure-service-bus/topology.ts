@@ -19,6 +19,12 @@ export interface Administration {
 /** A no that is an answer; any other is an error. */
 type AnsweredNo = Extract<Refusal, "missing" | "exists" | "forbidden">;
 
+/** What was found of what: its differences, or why there are none to tell. */
+interface Look {
+  readonly what: string;
+  readonly found: readonly string[] | AnsweredNo;
+}
+
 const FIRST_WAIT_MS = 200;
 const LONGEST_WAIT_MS = 5_000;
 /** Failures of the service itself (429, 5xx, a lost connection) that are tried again. */
@@ -83,11 +89,10 @@ class TopologyRun {
 
   async verify(wanted: NamespaceTopology): Promise<void> {
     this.#checkTier(wanted);
-    const first = wanted.queues[0]?.name ?? wanted.topics[0];
-    if (first === undefined) return;
-    const mayLook = (await this.#ask(() => this.#client.getQueue(first))) !== "forbidden";
-    if (mayLook) await this.#compare(wanted);
-    else await this.#probe(wanted);
+    const looks = await this.#lookAtAll(wanted);
+    // That something is missing the service tells some who may not look at what is there.
+    if (looks.some(({ found }) => found === "forbidden")) await this.#probe(wanted);
+    else for (const { what, found } of looks) this.#noteDifferences(what, found);
   }
 
   /** @throws AzureServiceBusError "topology" */
@@ -110,13 +115,11 @@ class TopologyRun {
     );
   }
 
-  async #compare({ queues, topics, subscriptions }: NamespaceTopology): Promise<void> {
-    await Promise.all([
-      ...queues.map(async (queue) => this.#noteDifferences(`queue "${queue.name}"`, await this.#lookAtQueue(queue))),
-      ...topics.map(async (topic) => this.#noteDifferences(`topic "${topic}"`, await this.#lookAtTopic(topic))),
-      ...subscriptions.map(async (subscription) =>
-        this.#noteDifferences(describe(subscription), await this.#lookAtSubscription(subscription)),
-      ),
+  #lookAtAll({ queues, topics, subscriptions }: NamespaceTopology): Promise<readonly Look[]> {
+    return Promise.all([
+      ...queues.map(async (queue) => ({ what: `queue "${queue.name}"`, found: await this.#lookAtQueue(queue) })),
+      ...topics.map(async (topic) => ({ what: `topic "${topic}"`, found: await this.#lookAtTopic(topic) })),
+      ...subscriptions.map(async (each) => ({ what: describe(each), found: await this.#lookAtSubscription(each) })),
     ]);
   }
 
