@@ -38,7 +38,8 @@ export class SharedRoom {
     if (left === 0) this.#taken.delete(seeker);
     else this.#taken.set(seeker, left);
     this.#inUse--;
-    this.#admitWaiting();
+    // Not at once: where several sessions end together, the next one's room must not go to one that is about to end too, and would begin a run.
+    queueMicrotask(() => this.#admitWaiting());
   }
 
   /** It waits no longer. */
