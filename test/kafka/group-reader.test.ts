@@ -17,7 +17,7 @@ describe("a reader of a group", () => {
     await group.join("a");
     await eventually("what was held to be lost", () => group.deliveries.every(({ isLost }) => isLost));
     expect(group.deliveries.map((delivery) => delivery.complete())).toEqual(Array.from({ length: 5 }, () => "lost"));
-    expect(group.seeks).toEqual(["a@5"]);
+    expect(group.seeks).toEqual(["a@0", "a@5"]);
     group.fetched("a", range(5, 7));
     await group.reach(7);
     expect(group.handedOver.slice(5)).toEqual(["a@5", "a@6"]);
@@ -85,7 +85,7 @@ describe("a reader of a group", () => {
 
     await group.join("a");
     await group.ready();
-    expect(group.seeks).toEqual(["a@0"]);
+    expect(group.seeks).toEqual(["a@100", "a@0"]);
     group.fetched("a", range(0, 3));
     await group.reach(3);
     expect(group.handedOver).toEqual(["a@0", "a@1", "a@2"]);

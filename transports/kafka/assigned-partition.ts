@@ -104,17 +104,12 @@ export class AssignedPartition {
   load(offset: number, { starts, alone, done }: CommitMetadata, atRisk: number): void {
     this.#tracker = new OffsetTracker(offset, offsetsOf(done, offset));
     this.#counts = new StartCounts({ starts, alone }, atRisk);
-    if (offset < this.#floor) {
-      // Another log under the same name, or a place that was moved back: it is fetched again from there.
-      this.dropWaiting();
-      this.#fetched = offset;
-      this.#gap = { from: 0, to: 0 };
-    }
+    // It is fetched again from there: what was fetched before may begin behind it, or be another log's.
+    this.dropWaiting();
+    this.#fetched = offset;
+    this.#gap = { from: 0, to: 0 };
     this.#floor = offset;
     this.phase = "begin";
-    while (this.#peeked && this.#peeked.offset < offset) this.shift();
-    this.#fetched = Math.max(this.#fetched, offset);
-    this.#skipGap();
   }
 
   /** The beginning is to be committed: it counts until the prefix grows. */

@@ -93,7 +93,7 @@ export class GroupReader {
       {
         getMember: () => (this.#isJoined ? this.#supervisor.member : undefined),
         startOf: (topic) => purpose.startOf(topic),
-        loaded: (partition, committed, isFirst) => this.#loaded(partition, committed, isFirst),
+        loaded: (partition, committed) => this.#loaded(partition, committed),
       },
       logger,
     );
@@ -244,7 +244,7 @@ export class GroupReader {
     return this.#pump.accept(anew, batch);
   }
 
-  #loaded(partition: AssignedPartition, { topic, offset, metadata }: CommittedOffset, isFirst: boolean): void {
+  #loaded(partition: AssignedPartition, { topic, offset, metadata }: CommittedOffset): void {
     const found = readCommitMetadata(metadata);
     if (partition.wasReading) {
       if (found.writer === this.#writer) {
@@ -261,9 +261,9 @@ export class GroupReader {
       this.#seek(anew, offset);
       this.#supervisor.member?.resume(topic, anew.partition);
     } else {
-      const isBefore = offset < partition.committedOffset;
+      // Always: kafkajs may stand elsewhere, by a seek of an earlier assignment or by a batch of one that it took for done.
       this.#partitions.load(partition, offset, found, this.#purpose.prefetch);
-      if (isFirst || isBefore) this.#seek(partition, offset);
+      this.#seek(partition, offset);
     }
     this.#pump.run();
     this.#tellChanged();

@@ -18,10 +18,9 @@ export interface LoadOwner {
   /** Where a topic begins of which the group has committed nothing. */
   startOf(topic: string): BeginPosition;
   /**
-   * What the group committed of the partition; without an offset, where it begins. @param isFirst the group began there just now, and the member may fetch
-   * earlier records
+   * What the group committed of the partition; without an offset, where it begins. The member may fetch from elsewhere.
    */
-  loaded(partition: AssignedPartition, committed: CommittedOffset, isFirst: boolean): void;
+  loaded(partition: AssignedPartition, committed: CommittedOffset): void;
 }
 
 /**
@@ -49,7 +48,7 @@ export class PartitionLoader {
     let left = partitions;
     for (let attempt = 0; left.length > 0 && !this.#connection.isClosing; attempt++) {
       try {
-        await this.#try(left, isWanted, attempt > 0);
+        await this.#try(left, isWanted);
       } catch (error) {
         this.#logger.debug(`What the group "${this.#group}" committed cannot be read: ${textOf(error)}`);
       }
@@ -76,21 +75,15 @@ export class PartitionLoader {
     return this.#begun.has(topic) ? "beginning" : this.#owner.startOf(topic);
   }
 
-  async #try(
-    partitions: readonly AssignedPartition[],
-    isWanted: (partition: AssignedPartition) => boolean,
-    hasWaited: boolean,
-  ): Promise<void> {
+  async #try(partitions: readonly AssignedPartition[], isWanted: (partition: AssignedPartition) => boolean): Promise<void> {
     const topics = [...new Set(partitions.map(({ topic }) => topic))];
     const committed = await this.#connection.admin((admin) => admin.committed(this.#group, topics));
     for (const topic of topics) {
       const ofTopic = committed.filter((offset) => offset.topic === topic);
       const mine = partitions.filter((partition) => partition.topic === topic);
       const hasBegun = ofTopic.some(isCommitted);
-      // Another member may have begun the topic a moment ago, when this one was fetching from its first record already.
-      const isFirst = hasWaited || this.#startOf(topic) !== "beginning";
       if (hasBegun) this.#begun.add(topic);
-      if (hasBegun) await this.#goOn(topic, mine, ofTopic, isWanted, isFirst);
+      if (hasBegun) await this.#goOn(topic, mine, ofTopic, isWanted);
       else if (this.#startOf(topic) === "beginning") await this.#goOn(topic, mine, [], isWanted);
       else if (mine.some(({ partition }) => partition === 0)) await this.#begin(topic, mine, isWanted);
     }
@@ -101,7 +94,6 @@ export class PartitionLoader {
     mine: readonly AssignedPartition[],
     committed: readonly CommittedOffset[],
     isWanted: (partition: AssignedPartition) => boolean,
-    isFirst = false,
   ): Promise<void> {
     const found = new Map(committed.filter(({ offset }) => offset >= 0).map((offset) => [offset.partition, offset]));
     const isAllFound = mine.every(({ partition }) => found.has(partition));
@@ -111,7 +103,7 @@ export class PartitionLoader {
     }
     for (const partition of mine) {
       const offset = found.get(partition.partition);
-      if (offset && isWanted(partition)) this.#owner.loaded(partition, offset, isFirst);
+      if (offset && isWanted(partition)) this.#owner.loaded(partition, offset);
     }
   }
 
@@ -125,7 +117,7 @@ export class PartitionLoader {
     const first = offsets.map(({ partition, offset }) => ({ topic, partition, offset, metadata: "" }));
     await member.commit(first);
     this.#begun.add(topic);
-    await this.#goOn(topic, mine, first, isWanted, true);
+    await this.#goOn(topic, mine, first, isWanted);
   }
 }
 
