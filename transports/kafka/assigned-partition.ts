@@ -107,6 +107,7 @@ export class AssignedPartition {
     // It is fetched again from there: what was fetched before may begin behind it, or be another log's.
     this.dropWaiting();
     this.#fetched = offset;
+    this.#hasAll = false;
     this.#gap = { from: 0, to: 0 };
     this.#floor = offset;
     this.phase = "begin";
