@@ -17,9 +17,7 @@ export interface LoadOwner {
   getMember(): DriverConsumer | undefined;
   /** Where a topic begins of which the group has committed nothing. */
   startOf(topic: string): BeginPosition;
-  /**
-   * What the group committed of the partition; without an offset, where it begins. The member may fetch from elsewhere.
-   */
+  /** What the group committed of the partition; without an offset, where it begins. The member may fetch from elsewhere. */
   loaded(partition: AssignedPartition, committed: CommittedOffset): void;
 }
 
