@@ -147,4 +147,73 @@ describe("a reader of a group", () => {
     expect(group.handedOver).toEqual(range(0, 7).map((offset) => `a@${offset}`));
     expect(group.deliveries.map((delivery) => delivery.complete())).toEqual(Array.from({ length: 7 }, () => "settled"));
   });
+
+  test("goes back to what the client skipped, for it may be records, and takes nothing that it fetched beyond", async () => {
+    const group = new ScriptedGroup(["a"]);
+    await group.join("a");
+    await group.ready();
+    group.fetched("a", range(0, 3));
+    await group.reach(3);
+    group.fetched("a", range(5, 7));
+    await eventually("the client to be sent back", () => group.seeks.at(-1) === "a@3");
+    group.fetched("a", range(3, 7));
+    await group.reach(7);
+    expect(group.handedOver).toEqual(range(0, 7).map((offset) => `a@${offset}`));
+  });
+
+  test("goes back where the client stands elsewhere after it has joined again as the same member", async () => {
+    const group = new ScriptedGroup(["a"]);
+    await group.join("a");
+    await group.ready();
+    group.fetched("a", range(0, 3));
+    await group.reach(3);
+    await group.join("a");
+    group.fetched("a", range(5, 7));
+    await group.ready();
+    expect(group.seeks.at(-1)).toBe("a@3");
+    group.fetched("a", range(3, 7));
+    await group.reach(7);
+    expect(group.handedOver).toEqual(range(0, 7).map((offset) => `a@${offset}`));
+  });
+
+  test("passes over offsets that are not in the batch that was asked for, since they are no records", async () => {
+    const group = new ScriptedGroup(["a"]);
+    await group.join("a");
+    await group.ready();
+    group.fetched("a", [2, 5], 8, 0);
+    await group.reach(2);
+    for (const delivery of group.deliveries) delivery.complete();
+    await eventually("all to be committed", () => group.committed.get("a/0")?.offset === 8);
+  });
+
+  test("goes on where the log begins when what it was to read next is deleted, and says so", async () => {
+    const group = new ScriptedGroup(["a"]);
+    await group.join("a");
+    await group.ready();
+    group.fetched("a", range(0, 3));
+    await group.reach(3);
+    group.earliest = 10;
+    group.fetched("a", range(12, 14), 14, 12);
+    await eventually("the client to be sent to the beginning", () => group.seeks.at(-1) === "a@10");
+    expect(group.warnings.join()).toContain("The log of a/0 begins at 10: what it had from 3 on was deleted before it was read");
+    group.fetched("a", range(10, 14));
+    await group.reach(7);
+    expect(group.handedOver.slice(3)).toEqual(range(10, 14).map((offset) => `a@${offset}`));
+  });
+
+  test("hands over again when a commit is accepted after one that was refused, without a word of another generation", async () => {
+    const group = new ScriptedGroup(["a"]);
+    await group.join("a");
+    await group.ready();
+    group.fetched("a", range(0, 1));
+    await group.reach(1);
+    let refused = 0;
+    group.onCommit = () => {
+      if (refused++ === 0) throw new DriverError("fenced", "not aware of this member");
+    };
+    group.deliveries[0]?.complete();
+    await eventually("the refusal", () => refused > 0);
+    group.fetched("a", range(1, 5));
+    await group.reach(5);
+  });
 });

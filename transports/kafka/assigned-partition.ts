@@ -88,6 +88,10 @@ export class AssignedPartition {
   get position(): number {
     return this.#tracker.position;
   }
+  /** Everything before it was fetched; what is fetched next begins there. */
+  get fetched(): number {
+    return this.#fetched;
+  }
   /** Everything before it that is a record was handed over, or was done before. */
   get reached(): number {
     return this.#peeked?.offset ?? Math.max(this.#fetched, this.position);
@@ -151,6 +155,11 @@ export class AssignedPartition {
   isBelow({ records }: RecordBatch): boolean {
     const first = records[0];
     return first !== undefined && this.isReady && first.offset < Math.min(this.#floor, this.#refetchedFrom);
+  }
+
+  /** Whether offsets between what was fetched and this were not asked for: they may be records. Before it is known where it is read from none is. */
+  isBeyond({ fromOffset }: RecordBatch): boolean {
+    return fromOffset > this.#fetched && (this.isReady || this.#wasReading);
   }
 
   /** What is fetched next begins with what was committed by now, though more may be by then. */

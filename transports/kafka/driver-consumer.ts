@@ -33,6 +33,8 @@ export interface RecordBatch {
   readonly topic: string;
   readonly partition: number;
   readonly records: readonly IncomingRecord[];
+  /** The offset that was asked for: what lies between it and the first record is no record. */
+  readonly fromOffset: number;
   /** The offset after the last one fetched; beyond the last record where marks of transactions follow it. */
   readonly nextOffset: number;
   /** Where the partition ended when this was fetched. */

@@ -126,4 +126,9 @@ export class DriverError extends Error {
     this.kind = kind;
     this.type = options.type;
   }
+
+  /** Whether it cannot pass by itself. */
+  get isForGood(): boolean {
+    return this.kind === "no-topic" || this.kind === "forbidden" || this.kind === "authentication";
+  }
 }

@@ -15,6 +15,7 @@ import { PartitionSet } from "./partition-set.js";
 import type { ReaderPurpose } from "./reader-purpose.js";
 import type { ReceiverEnvironment } from "./receiver-environment.js";
 import { RecordPump } from "./record-pump.js";
+import { SkippedOffsets } from "./skipped-offsets.js";
 import { settledBy } from "./time-limit.js";
 
 /** A commit is not put off beyond so many settlements. */
@@ -37,6 +38,7 @@ export class GroupReader {
   readonly #pump: RecordPump;
   readonly #committer: OffsetCommitter;
   readonly #loader: PartitionLoader;
+  readonly #skipped: SkippedOffsets;
   readonly #careful: CarefulRuns;
   readonly #supervisor: ConsumerSupervisor;
   readonly #commitAt: number;
@@ -76,8 +78,12 @@ export class GroupReader {
       {
         getMember: () => (this.#isJoined ? this.#supervisor.member : undefined),
         committed: (partition, settledCount) => this.#pump.committed(partition, settledCount),
-        settled: () => this.#pump.run(),
-        // It opens when the member has joined again, of which a client need not say beforehand that it does.
+        settled: () => {
+          // Who may commit is in the group: whatever was refused before.
+          this.#pump.isOpen = this.#isJoined && !this.#stopping.signal.aborted;
+          this.#pump.run();
+        },
+        // It opens when the member has joined again, of which a client need not say beforehand that it does, or when a later commit is accepted.
         fenced: () => {
           this.#pump.isOpen = false;
         },
@@ -97,6 +103,7 @@ export class GroupReader {
       },
       logger,
     );
+    this.#skipped = new SkippedOffsets(connection, this.#partitions, () => this.#supervisor.member, logger);
     this.#careful = new CarefulRuns(this.#pump, this.#committer, () => this.#partitions, this.#stopping.signal, logger);
     this.#supervisor = new ConsumerSupervisor(
       {
@@ -151,7 +158,7 @@ export class GroupReader {
         (await this.#loader.haveBegun([...this.#roles.keys()]))
       )
         return;
-      if (this.#lastDown && isForGood(this.#lastDown)) throw this.#lastDown;
+      if (this.#lastDown?.isForGood) throw this.#lastDown;
       if (performance.now() > deadline) throw this.#lastDown ?? new DriverError("timeout", "the group did not share out its partitions");
       await settledBy(performance.now() + 100, new Promise<void>((resolve) => this.#changed.push(resolve)));
     }
@@ -233,6 +240,10 @@ export class GroupReader {
   #batch(batch: RecordBatch): Promise<void> | undefined {
     const partition = this.#partitions.get(batch.topic, batch.partition);
     if (!partition || batch.isStale) return undefined;
+    if (partition.isBeyond(batch)) {
+      this.#skipped.goBack(partition);
+      return undefined;
+    }
     if (!partition.isBelow(batch)) return this.#pump.accept(partition, batch);
     this.#environment.logger.warn(
       `The log of ${batch.topic}/${batch.partition} begins anew, before what was committed: the topic was made again, or lost its end.`,
@@ -244,35 +255,25 @@ export class GroupReader {
     return this.#pump.accept(anew, batch);
   }
 
-  #loaded(partition: AssignedPartition, { topic, offset, metadata }: CommittedOffset): void {
+  #loaded(partition: AssignedPartition, { offset, metadata }: CommittedOffset): void {
     const found = readCommitMetadata(metadata);
-    if (partition.wasReading) {
-      if (found.writer === this.#writer) {
-        partition.goOn();
-        // The starts that were taken back when it might have gone are told again.
-        this.#committer.soon(partition);
-        this.#pump.run();
-        this.#tellChanged();
-        return;
-      }
-      // Another member had it in between.
-      const anew = this.#partitions.replace(partition, false);
-      this.#partitions.load(anew, offset, found, this.#purpose.prefetch);
-      this.#seek(anew, offset);
-      this.#supervisor.member?.resume(topic, anew.partition);
+    let current = partition;
+    if (partition.wasReading && found.writer === this.#writer) {
+      partition.goOn();
+      // The starts that were taken back when it might have gone are told again.
+      this.#committer.soon(partition);
     } else {
-      // Always: kafkajs may stand elsewhere, by a seek of an earlier assignment or by a batch of one that it took for done.
-      this.#partitions.load(partition, offset, found, this.#purpose.prefetch);
-      this.#seek(partition, offset);
+      // Another member had it in between.
+      if (partition.wasReading) current = this.#partitions.replace(partition, false);
+      this.#partitions.load(current, offset, found, this.#purpose.prefetch);
+      current.expectRefetch();
+      if (current !== partition) this.#supervisor.member?.resume(current.topic, current.partition);
     }
+    // Always: kafkajs may stand elsewhere, by a seek of an earlier assignment or by a batch of one that it took for done.
+    this.#skipped.refetch(current);
     this.#pump.run();
     this.#tellChanged();
     this.#tellIfExhausted();
-  }
-
-  #seek(partition: AssignedPartition, offset: number): void {
-    partition.expectRefetch();
-    this.#supervisor.member?.seek(partition.topic, partition.partition, offset);
   }
 
   #begin(partition: AssignedPartition): void {
@@ -293,8 +294,4 @@ export class GroupReader {
   #tellChanged(): void {
     for (const tell of this.#changed.splice(0)) tell();
   }
-}
-
-function isForGood({ kind }: DriverError): boolean {
-  return kind === "no-topic" || kind === "forbidden" || kind === "authentication";
 }

@@ -3,6 +3,11 @@ import type { HeaderValue, IncomingRecord } from "./driver.js";
 import type { RecordBatch } from "./driver-consumer.js";
 import { asUndecodable } from "./kafkajs-undecodable.js";
 
+/** What kafkajs's types leave out. */
+interface FetchedFrom extends Batch {
+  readonly fetchedOffset: string;
+}
+
 /** The batch of kafkajs, seen through the seam; what is not asked for is not made. */
 export class FetchedBatch implements RecordBatch {
   readonly topic: string;
@@ -17,6 +22,10 @@ export class FetchedBatch implements RecordBatch {
     this.partition = partition;
     const records = messages.map((message) => recordOf(topic, partition, message));
     this.records = passesUndecodable ? records.map(asUndecodable).filter((record) => record !== undefined) : records;
+  }
+
+  get fromOffset(): number {
+    return Number((this.#payload.batch as FetchedFrom).fetchedOffset);
   }
 
   get nextOffset(): number {

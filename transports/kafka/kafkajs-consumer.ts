@@ -100,8 +100,8 @@ export class KafkajsConsumer implements DriverConsumer {
     });
     this.#consumer.on(events.START_BATCH_PROCESS, ({ payload }) => {
       const { topic, partition, batchSize, firstOffset, lastOffset } = payload;
-      // kafkajs hands no batch over in which nothing is a record; its first offset is `null` where it does not know it.
-      if (batchSize === 0 && firstOffset) handlers.passed(topic, partition, Number(firstOffset), Number(lastOffset) + 1);
+      // kafkajs hands no batch over in which nothing is a record. Without a first offset nothing lies at or behind what it asked for, which it calls the last one.
+      if (batchSize === 0) handlers.passed(topic, partition, Number(firstOffset ?? lastOffset), Number(lastOffset) + 1);
     });
     this.#consumer.on(events.COMMIT_OFFSETS, () => {
       this.#commits++;

@@ -21,6 +21,9 @@ export class ScriptedGroup {
   readonly seeks: string[] = [];
   /** Called before each commit: what it throws is the broker's answer. */
   onCommit: (offsets: readonly CommitOffset[]) => void = () => {};
+  readonly warnings: string[] = [];
+  /** Where each log begins. */
+  earliest = 0;
   isExhausted = false;
   #handlers: ConsumerHandlers | undefined;
 
@@ -28,7 +31,7 @@ export class ScriptedGroup {
     const never = new AbortController().signal;
     const admin: Partial<DriverAdmin> = {
       committed: async (_, asked) => asked.map((topic): CommittedOffset => this.#committedOf(topic)),
-      offsets: async () => [{ partition: 0, offset: 0 }],
+      offsets: async () => [{ partition: 0, offset: this.earliest }],
     };
     const connection = {
       driver: { consumer: () => this.#consumer() },
@@ -37,7 +40,7 @@ export class ScriptedGroup {
       closing: never,
     };
     const quiet = (): void => {};
-    const logger = { debug: quiet, info: quiet, warn: quiet, error: quiet };
+    const logger = { debug: quiet, info: quiet, warn: (text: string) => void this.warnings.push(text), error: quiet };
     const environment = { connection, logger, options: { sessionTimeoutMs: 10_000 } } as unknown as ReceiverEnvironment;
     const purpose: ReaderPurpose = {
       group: "shipping",
@@ -68,11 +71,16 @@ export class ScriptedGroup {
   }
 
   /** Records of these offsets were fetched of the first partition. */
-  fetched(topic: string, offsets: readonly number[], nextOffset: number = (offsets.at(-1) ?? -1) + 1): void {
+  fetched(
+    topic: string,
+    offsets: readonly number[],
+    nextOffset: number = (offsets.at(-1) ?? -1) + 1,
+    fromOffset: number = offsets[0] ?? 0,
+  ): void {
     const records = offsets.map(
       (offset): IncomingRecord => ({ topic, partition: 0, offset, timestamp: 0, key: null, value: Buffer.from(`${offset}`), headers: {} }),
     );
-    void this.#handlers?.batch({ topic, partition: 0, records, nextOffset, endOffset: nextOffset, isStale: false });
+    void this.#handlers?.batch({ topic, partition: 0, records, fromOffset, nextOffset, endOffset: nextOffset, isStale: false });
   }
 
   /** The broker had something else than records there. */
