@@ -138,3 +138,18 @@ test("what has begun ends its retries while the bus stops, also when it has to w
   await stopped;
   expect(runs).toEqual(["1.1", "2.1", "1.2"]);
 });
+
+test("handlers that compute leave timers and sockets their part of the time: heartbeats are not kept waiting for the sum of them", async () => {
+  const seen: string[] = [];
+  const { transport } = await started(({ n }) => {
+    for (const until = performance.now() + 30; performance.now() < until; );
+    seen.push(`run ${n}`);
+  });
+  const timer = setInterval(() => seen.push("timer"), 1);
+  for (const n of [1, 2, 3, 4, 5, 6]) transport.deliverMessage("shop", "shop.placed", { n });
+  await until("all to have run", () => seen.includes("run 6"));
+  clearInterval(timer);
+  expect(seen.filter((what) => what !== "timer")).toEqual([1, 2, 3, 4, 5, 6].map((n) => `run ${n}`));
+  expect(seen.slice(0, seen.indexOf("run 3"))).toContain("timer");
+  expect(seen.slice(seen.indexOf("run 3"), seen.indexOf("run 5"))).toContain("timer");
+});
