@@ -10,8 +10,6 @@ const FIRST_WAIT_MS = 200;
 const LONGEST_WAIT_MS = 10_000;
 /** One that lived shorter counts as a failed try. */
 const STEADY_AFTER_MS = 30_000;
-/** To connect and to join, a rebalance that waits for a member that died included. */
-const START_MS = 90_000;
 /** One that does not come to an end is left to itself, without its connections. */
 const STOP_MS = 5_000;
 const LOOK_EVERY_MS = 5_000;
@@ -35,7 +33,7 @@ export class ConsumerSupervisor {
   #run: Promise<void> | undefined;
   #passesUndecodable = false;
 
-  /** @param stallMs a member that has not heard of the broker for so long is made anew */
+  /** @param stallMs a member that has not joined after so long, or not heard of the broker, is made anew */
   constructor(owner: SupervisorOwner, group: string, stallMs: number, logger: Logger) {
     this.#owner = owner;
     this.#group = group;
@@ -106,7 +104,7 @@ export class ConsumerSupervisor {
       this.#end = resolve;
       timer = setInterval(() => {
         const silent = performance.now() - member.lastSignOfLife;
-        if (hasJoined ? silent > this.#stallMs : performance.now() - madeAt > START_MS) {
+        if ((hasJoined ? silent : performance.now() - madeAt) > this.#stallMs) {
           resolve(new DriverError("timeout", `nothing was heard of the brokers for ${Math.round(silent / 1000)} s`));
         }
       }, LOOK_EVERY_MS);

@@ -13,6 +13,11 @@ const MAX_BYTES = 2 * 1024 * 1024;
 const METADATA_MAX_AGE_MS = 30_000;
 const LONGEST_HEARTBEAT_MS = 3_000;
 
+/** How long a member may take to be given its part: the group waits for those that died until their sessions are over, and again when another dies meanwhile. */
+export function longestJoin({ sessionTimeoutMs }: ReceiverEnvironment["options"], atLeastMs: number): number {
+  return Math.max(atLeastMs, 3 * sessionTimeoutMs);
+}
+
 /** A member of the group that is not connected yet. */
 export function makeMember(
   { connection, options }: ReceiverEnvironment,

@@ -8,7 +8,7 @@ import { ConsumerSupervisor } from "./consumer-supervisor.js";
 import type { KafkaDelivery } from "./delivery.js";
 import { type CommittedOffset, DriverError } from "./driver.js";
 import type { DriverConsumer, RecordBatch } from "./driver-consumer.js";
-import { makeMember } from "./group-member.js";
+import { longestJoin, makeMember } from "./group-member.js";
 import { OffsetCommitter } from "./offset-committer.js";
 import { PartitionLoader } from "./partition-loader.js";
 import { PartitionSet } from "./partition-set.js";
@@ -20,7 +20,7 @@ import { settledBy } from "./time-limit.js";
 
 /** A commit is not put off beyond so many settlements. */
 const COMMIT_AT_MOST = 1_000;
-/** A member that has not heard of the brokers for so long is made anew; a rebalance may take as long as the slowest member's session. */
+/** A member that has not joined after so long, or not heard of the brokers, is made anew: unless sessions are so long that a rebalance may take longer. */
 const STALL_MS = 90_000;
 const LAST_COMMIT_MS = 5_000;
 
@@ -115,7 +115,7 @@ export class GroupReader {
         down: (error) => this.#down(error),
       },
       group,
-      STALL_MS,
+      longestJoin(environment.options, STALL_MS),
       logger,
     );
   }
@@ -148,9 +148,9 @@ export class GroupReader {
     return this.#committer.flush();
   }
 
-  /** Resolves when the group has a beginning in each topic and this member reads what is assigned to it. @throws DriverError when that cannot pass by itself, or not in time */
+  /** Resolves when the group has a beginning in each topic and this member reads what is assigned to it. @throws DriverError when that cannot pass by itself, or not in time (longer where sessions are) */
   async whenReading(timeoutMs: number): Promise<void> {
-    const deadline = performance.now() + timeoutMs;
+    const deadline = performance.now() + longestJoin(this.#environment.options, timeoutMs);
     for (;;) {
       if (
         this.#isJoined &&

@@ -2,6 +2,7 @@ import type { Consumer, EachBatchPayload, PartitionAssigner } from "kafkajs";
 import type { Assignment, GroupMember } from "./assigner.js";
 import { DriverError } from "./driver.js";
 import type { CommitOffset, ConsumerHandlers, ConsumerSettings, DriverConsumer } from "./driver-consumer.js";
+import { textOf } from "./errors.js";
 import { FetchWatch } from "./fetch-watch.js";
 import { FetchedBatch } from "./kafkajs-batch.js";
 import { driverErrorOf } from "./kafkajs-errors.js";
@@ -207,7 +208,8 @@ export class KafkajsConsumer implements DriverConsumer {
       return await this.#settings.assign(members);
     } catch (error) {
       // In a rejoin kafkajs would go on without having told the group anything, which would wait for it until its session is over.
-      this.#end?.(driverErrorOf(error));
+      const failed = error instanceof DriverError ? error : new DriverError("unavailable", textOf(error), { cause: error });
+      this.#end?.(failed);
       throw error;
     }
   }
