@@ -7,6 +7,7 @@ import { KafkajsAdmin } from "./kafkajs-admin.js";
 import { KafkajsConsumer } from "./kafkajs-consumer.js";
 import { type KafkajsHome, type KafkajsModule, kafkajsHome } from "./kafkajs-home.js";
 import { KafkajsProducer } from "./kafkajs-producer.js";
+import { quietQueues } from "./kafkajs-quiet-queues.js";
 import type { KafkaCodec, ResolvedOptions } from "./options.js";
 
 /** The broker's client behind the seam of `driver.ts`. Each call makes one that is not connected yet. */
@@ -22,6 +23,7 @@ export const OLDEST_KAFKAJS = "2.2.4";
 /** Loads kafkajs. @throws KafkaError "configuration" when it is not installed or older than {@link OLDEST_KAFKAJS}. */
 export async function loadDriver(options: ResolvedOptions, clientId: string, logger: Logger): Promise<KafkaDriver> {
   const module = await loadKafkajs();
+  quietQueues(module, logger);
   for (const [name, codec] of Object.entries(options.codecs)) {
     const type = { snappy: module.CompressionTypes.Snappy, lz4: module.CompressionTypes.LZ4, zstd: module.CompressionTypes.ZSTD }[name];
     if (type !== undefined) (module.CompressionCodecs as Record<number, KafkaCodec>)[type] = codec;
