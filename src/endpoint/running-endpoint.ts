@@ -10,7 +10,7 @@ import { IncomingMessage, pipeline, type Stage } from "../pipeline/incoming-mess
 import { keepLaneOrder } from "../pipeline/keep-lane-order.js";
 import { retry } from "../pipeline/retry.js";
 import { runOnce } from "../pipeline/run-once.js";
-import { settle } from "../pipeline/settle.js";
+import { Settler } from "../pipeline/settler.js";
 import type { ConsumerRegistry } from "./consumer-registry.js";
 import { Lanes } from "./lanes.js";
 import { RememberedRetries } from "./remembered-retries.js";
@@ -32,6 +32,9 @@ export class RunningEndpoint implements EndpointContext, DeliverySink {
   readonly #abandoned = new AbortController();
   readonly #dispatcher: Dispatcher;
   readonly #handle: Stage;
+  readonly #settler: Settler;
+  /** Their road has ended within the call that delivered them. */
+  #over: IncomingMessage[] = [];
   #receiving: Promise<Receiver> | undefined;
   #receiver: Receiver | undefined;
   #inFlight = 0;
@@ -50,8 +53,9 @@ export class RunningEndpoint implements EndpointContext, DeliverySink {
     const { deduplication } = settings;
     const deduplicator = deduplication && new Deduplicator(this, deduplication.windowMs);
     // The steps in their order: each is around all that follow.
-    const steps = [settle(this), decode(this), keepLaneOrder(this), retry(this)];
+    const steps = [decode(this), keepLaneOrder(this), retry(this)];
     this.#handle = pipeline(steps, runOnce(this, this.#dispatcher, deduplicator));
+    this.#settler = new Settler(this);
   }
 
   get name(): string {
@@ -71,8 +75,41 @@ export class RunningEndpoint implements EndpointContext, DeliverySink {
 
   deliver(delivery: Delivery): void {
     this.#inFlight++;
-    this.#handle(new IncomingMessage(delivery)).then(this.#ended, this.#failed);
+    const message = new IncomingMessage(delivery);
+    let running: Promise<void> | undefined;
+    try {
+      running = this.#handle(message);
+    } catch (error) {
+      this.#settler.blame(message, error);
+    }
+    if (running) this.#settleAfter(message, running).then(this.#ended, this.#failed);
+    // An adapter may still be busy with the delivery that it hands over, so nothing is settled within the call.
+    else if (this.#over.push(message) === 1) queueMicrotask(this.#settleOver);
   }
+
+  async #settleAfter(message: IncomingMessage, running: Promise<void>): Promise<void> {
+    try {
+      await running;
+    } catch (error) {
+      this.#settler.blame(message, error);
+    }
+    const settling = this.#settler.settle(message);
+    if (settling) await settling;
+  }
+
+  readonly #settleOver = (): void => {
+    const over = this.#over;
+    this.#over = [];
+    for (const message of over) {
+      try {
+        const settling = this.#settler.settle(message);
+        if (settling) settling.then(this.#ended, this.#failed);
+        else this.#ended();
+      } catch (error) {
+        this.#failed(error);
+      }
+    }
+  };
 
   /** Only dead letters end. */
   exhausted(): void {}

@@ -36,7 +36,7 @@ export function decode(endpoint: EndpointContext): PipelineStep {
   };
 }
 
-function giveUp(endpoint: EndpointContext, message: IncomingMessage, reason: FailureReason, error: unknown): Promise<void> {
+function giveUp(endpoint: EndpointContext, message: IncomingMessage, reason: FailureReason, error: unknown): undefined {
   const { delivery } = message;
   const failure = failureHeaders({
     reason,
@@ -47,5 +47,4 @@ function giveUp(endpoint: EndpointContext, message: IncomingMessage, reason: Fai
     now: new Date(),
   });
   message.settlement = { as: "dead-letter", failure };
-  return Promise.resolve();
 }

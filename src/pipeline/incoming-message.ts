@@ -44,11 +44,11 @@ export class IncomingMessage {
   }
 }
 
-/** The road from a step on. */
-export type Stage = (message: IncomingMessage) => Promise<void>;
+/** The road from a step on; `undefined` when it has ended within the call, as most do: each promise more costs as much as all that a step does. */
+export type Stage = (message: IncomingMessage) => Promise<void> | undefined;
 
 /** One step of the core around what comes after it. */
-export type PipelineStep = (message: IncomingMessage, next: Stage) => Promise<void>;
+export type PipelineStep = (message: IncomingMessage, next: Stage) => Promise<void> | undefined;
 
 /** Puts the steps one around the other, once for an endpoint: nothing is allocated for it when a message comes. */
 export function pipeline(steps: readonly PipelineStep[], last: Stage): Stage {

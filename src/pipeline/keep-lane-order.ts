@@ -7,15 +7,28 @@ export function keepLaneOrder({ lanes }: EndpointContext): PipelineStep {
     const key = message.envelope?.partitionKey;
     if (key === undefined) return next(message);
     const before = lanes.enter(key);
-    return inLane(key, before);
-
-    async function inLane(lane: string, turn: Promise<void> | undefined): Promise<void> {
-      try {
-        if (turn) await turn;
-        await next(message);
-      } finally {
-        lanes.leave(lane);
-      }
+    if (before)
+      return inLane(
+        key,
+        before.then(() => next(message)),
+      );
+    let running: Promise<void> | undefined;
+    try {
+      running = next(message);
+    } catch (error) {
+      lanes.leave(key);
+      throw error;
     }
+    if (running) return inLane(key, running);
+    lanes.leave(key);
+    return undefined;
   };
+
+  async function inLane(key: string, running: Promise<void>): Promise<void> {
+    try {
+      await running;
+    } finally {
+      lanes.leave(key);
+    }
+  }
 }

@@ -1,11 +1,12 @@
 import type { Logger } from "../contracts/logger.js";
+import type { RememberedRetry } from "../endpoint/remembered-retries.js";
 import { classify, type Verdict } from "../retry/classify.js";
 import { failureHeaders } from "../retry/failure-headers.js";
 import { type FailureHistory, readFailureHistory } from "../retry/failure-history.js";
 import { backoffWithFullJitter } from "../util/backoff.js";
 import { Abandoned, BusyElsewhere, RunAgain } from "./control.js";
 import type { EndpointContext } from "./endpoint-context.js";
-import { type IncomingMessage, type PipelineStep, RELEASE } from "./incoming-message.js";
+import { type IncomingMessage, type PipelineStep, RELEASE, type Stage } from "./incoming-message.js";
 import { waitWith } from "./wait-with.js";
 
 /**
@@ -13,15 +14,33 @@ import { waitWith } from "./wait-with.js";
  * or, with `order: "key"`, the lane. What is given up on is dead-lettered.
  */
 export function retry(endpoint: EndpointContext): PipelineStep {
-  return async (message, next) => {
+  return (message, next) => {
     const remembered = endpoint.settings.order === "key" ? endpoint.remembered.recall(idOf(message)) : undefined;
-    let history = remembered?.history ?? readFailureHistory(message.delivery.headers);
-    if (remembered && !(await waitInLane(endpoint, message, history, remembered.dueAt))) return;
-    for (let atOnce = 0; ; ) {
+    if (remembered) return goOn(message, next, remembered);
+    const history = readFailureHistory(message.delivery.headers);
+    message.attempt = history.attempts + 1;
+    let running: Promise<void> | undefined;
+    try {
+      running = next(message);
+    } catch (error) {
+      running = Promise.reject(error);
+    }
+    return running && runs(message, next, history, running);
+  };
+
+  async function goOn(message: IncomingMessage, next: Stage, { history, dueAt }: RememberedRetry): Promise<void> {
+    if (await waitInLane(endpoint, message, history, dueAt)) await runs(message, next, history, undefined);
+  }
+
+  /** @param first the run that is under way, if one is */
+  async function runs(message: IncomingMessage, next: Stage, before: FailureHistory, first: Promise<void> | undefined): Promise<void> {
+    let history = before;
+    let running = first;
+    for (let atOnce = 0; ; running = undefined) {
       message.attempt = history.attempts + 1;
       let verdict: Verdict | "again" | "void";
       try {
-        await next(message);
+        await (running ?? next(message));
         return;
       } catch (error) {
         verdict = await judge(endpoint, message, error);
@@ -45,7 +64,7 @@ export function retry(endpoint: EndpointContext): PipelineStep {
       if (!(await waitInLane(endpoint, message, history, performance.now() + delayMs))) return;
       atOnce = 0;
     }
-  };
+  }
 }
 
 /** Why a run failed. "again": it did not count. "void": nor will another, here. */

@@ -1,7 +1,7 @@
 import type { Deduplicator } from "./deduplicate.js";
 import type { Dispatcher } from "./dispatch.js";
 import type { EndpointContext } from "./endpoint-context.js";
-import type { Stage } from "./incoming-message.js";
+import type { IncomingMessage, Stage } from "./incoming-message.js";
 import { dropHeld, sendHeld } from "./send-held.js";
 import { begin, giveTurn, takeTurn } from "./take-turn.js";
 
@@ -9,32 +9,79 @@ import { begin, giveTurn, takeTurn } from "./take-turn.js";
  * One run of a message: takes a turn, claims the message, runs its consumer, sends what that published, notes the message as done. With a
  * transactional store what was published is left to the step that commits.
  *
- * One function for the whole road, and no `await` where nothing has to be waited for: every function and every `await` more
- * would cost each message promises, which are what a run costs most of.
+ * What has to be waited for is waited for in a function of its own: most messages meet nothing of the kind, and every promise would cost
+ * them as much as all the rest.
  */
 export function runOnce(endpoint: EndpointContext, dispatcher: Dispatcher, deduplicator: Deduplicator | undefined): Stage {
-  return async (message) => {
+  return (message) => {
     const turn = takeTurn(endpoint, message);
-    if (turn) await turn;
+    return turn ? afterTurn(message, turn) : inTurn(message);
+  };
+
+  async function afterTurn(message: IncomingMessage, turn: Promise<void>): Promise<void> {
+    await turn;
+    await inTurn(message);
+  }
+
+  function inTurn(message: IncomingMessage): Promise<void> | undefined {
+    let running: Promise<void> | undefined;
     try {
       begin(endpoint, message);
       const claimed = deduplicator?.claim(message);
-      if (claimed) await claimed;
-      if (message.duplicate) return;
-      try {
-        const running = dispatcher.dispatch(message);
-        if (running) await running;
-        const sent = deduplicator?.keepsHeld ? undefined : sendHeld(endpoint, message);
-        if (sent) await sent;
-      } catch (error) {
-        dropHeld(endpoint, message);
-        await deduplicator?.release(message);
-        throw error;
-      }
-      const noted = deduplicator?.done(message);
-      if (noted) await noted;
+      running = claimed ? afterClaim(message, claimed) : claimedRun(message);
+    } catch (error) {
+      giveTurn(endpoint);
+      throw error;
+    }
+    if (running) return untilOver(running);
+    giveTurn(endpoint);
+    return undefined;
+  }
+
+  async function untilOver(running: Promise<void>): Promise<void> {
+    try {
+      await running;
     } finally {
       giveTurn(endpoint);
     }
-  };
+  }
+
+  async function afterClaim(message: IncomingMessage, claimed: Promise<void>): Promise<void> {
+    await claimed;
+    await claimedRun(message);
+  }
+
+  function claimedRun(message: IncomingMessage): Promise<void> | undefined {
+    if (message.duplicate) return undefined;
+    let running: Promise<void> | undefined;
+    try {
+      running = dispatcher.dispatch(message) ?? sendOf(message);
+    } catch (error) {
+      return undo(message, error);
+    }
+    return running ? afterRun(message, running) : deduplicator?.done(message);
+  }
+
+  async function afterRun(message: IncomingMessage, running: Promise<void>): Promise<void> {
+    try {
+      await running;
+      // It may have been the sending already, of which nothing is left then.
+      const sent = sendOf(message);
+      if (sent) await sent;
+    } catch (error) {
+      return undo(message, error);
+    }
+    const noted = deduplicator?.done(message);
+    if (noted) await noted;
+  }
+
+  function sendOf(message: IncomingMessage): Promise<void> | undefined {
+    return deduplicator?.keepsHeld ? undefined : sendHeld(endpoint, message);
+  }
+
+  async function undo(message: IncomingMessage, error: unknown): Promise<never> {
+    dropHeld(endpoint, message);
+    await deduplicator?.release(message);
+    throw error;
+  }
 }
