@@ -14,12 +14,10 @@ export class OutcomeTurns {
   #isPlanned = false;
   readonly #turn = (): void => this.#take();
 
-  /** @param isAlone whether it is another outcome than "accepted" */
-  tell<T>(isAlone: boolean, tell: () => Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ isAlone, tell: () => tell().then(resolve, reject) });
-      this.#plan();
-    });
+  /** @param isAlone whether it is another outcome than "accepted" @param tell called in its turn; must not throw */
+  tell(isAlone: boolean, tell: () => void): void {
+    this.#waiting.push({ isAlone, tell });
+    this.#plan();
   }
 
   #plan(): void {

@@ -2,13 +2,14 @@ import type { DeadLetterOptions, ServiceBusReceivedMessage } from "@azure/servic
 import type { FailureHeaders } from "../../src/contracts/transport.js";
 import { backoffWithHalfJitter } from "../../src/util/backoff.js";
 import { cutToBytes } from "../../src/util/cut-to-bytes.js";
+import { DeadlineQueue, type Timed } from "../../src/util/deadline-queue.js";
 import { delay } from "../../src/util/delay.js";
 import type { ManagedClient } from "./connection.js";
 import type { ServiceBusDelivery, Verdict } from "./delivery.js";
 import { AzureServiceBusError, isLockLost, serviceAnswer, textOf } from "./errors.js";
 import { RELEASED, releasesOf } from "./mapping.js";
 import { OutcomeTurns } from "./outcome-turns.js";
-import { answered } from "./time-limit.js";
+import { notAnswered } from "./time-limit.js";
 
 /** What can settle a message of its entity: the receiver that it came by, or any other. */
 export interface SettlingReceiver {
@@ -25,31 +26,40 @@ const MAX_DESCRIPTION_BYTES = 4096;
 /** Longer details of a failure are left out first, when all together do not fit. Counts, dates and reasons are shorter. */
 const SHORT_DETAIL = 256;
 
+/** What was told to the broker, which has not answered yet. */
+interface Telling extends Timed {
+  readonly giveUp: () => void;
+}
+
 /** Tells the broker what became of messages, as often as it takes while their locks last. */
 export class Settler {
   readonly #connection: ManagedClient;
   readonly #turns = new OutcomeTurns();
-  readonly #pending = new Set<Promise<unknown>>();
+  readonly #tellings: DeadlineQueue<Telling>;
+  #pending = 0;
+  #idle: (() => void)[] = [];
 
   constructor(connection: ManagedClient) {
     this.#connection = connection;
+    this.#tellings = new DeadlineQueue(2 * connection.requestTimeoutMs, ({ giveUp }) => giveUp());
   }
 
   /**
    * @param receiver asked for at each try, since a link may have gone since the last
    * @throws AzureServiceBusError when the broker refuses for another reason than a lost lock
    */
-  settle(delivery: ServiceBusDelivery, verdict: Verdict, receiver: () => SettlingReceiver): Promise<"settled" | "lost"> {
-    const settling = this.#settle(delivery, verdict, receiver);
-    this.#pending.add(settling);
-    const done = (): void => void this.#pending.delete(settling);
-    settling.then(done, done);
-    return settling;
+  async settle(delivery: ServiceBusDelivery, verdict: Verdict, receiver: () => SettlingReceiver): Promise<"settled" | "lost"> {
+    this.#pending++;
+    try {
+      return await this.#settle(delivery, verdict, receiver);
+    } finally {
+      if (--this.#pending === 0) for (const tell of this.#idle.splice(0)) tell();
+    }
   }
 
-  /** Resolves when what is being settled now is settled, or lost. */
+  /** Resolves when nothing is being settled. */
   async whenIdle(): Promise<void> {
-    while (this.#pending.size > 0) await Promise.allSettled(this.#pending);
+    if (this.#pending > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
   async #settle(delivery: ServiceBusDelivery, verdict: Verdict, receiver: () => SettlingReceiver): Promise<"settled" | "lost"> {
@@ -57,8 +67,7 @@ export class Settler {
     for (let attempt = 0; !delivery.isLost; attempt++) {
       const { client } = this.#connection;
       try {
-        const telling = this.#turns.tell(verdict.as !== "complete", () => tell(receiver(), delivery.message, verdict, isShort));
-        await answered(telling, 2 * this.#connection.requestTimeoutMs);
+        await this.#told(verdict, () => tell(receiver(), delivery.message, verdict, isShort));
         this.#connection.heard();
         return "settled";
       } catch (error) {
@@ -74,6 +83,31 @@ export class Settler {
       }
     }
     return "lost";
+  }
+
+  /** One timer for all of them: there is one for each message. */
+  #told(verdict: Verdict, tellBroker: () => Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const fail = (error: unknown): void => {
+        this.#tellings.delete(telling);
+        reject(error);
+      };
+      const telling: Telling = {
+        startedAt: performance.now(),
+        giveUp: () => reject(notAnswered(2 * this.#connection.requestTimeoutMs)),
+      };
+      this.#tellings.add(telling);
+      this.#turns.tell(verdict.as !== "complete", () => {
+        try {
+          tellBroker().then(() => {
+            this.#tellings.delete(telling);
+            resolve();
+          }, fail);
+        } catch (error) {
+          fail(error);
+        }
+      });
+    });
   }
 }
 
