@@ -36,8 +36,18 @@ export function topicEntry(topic: TopicEntity, host: string): AtomEntry {
   properties.set("SizeInBytes", tag("SizeInBytes", topic.bytes));
   properties.set("IsAnonymousAccessible", tag("IsAnonymousAccessible", false));
   properties.set("SubscriptionCount", tag("SubscriptionCount", topic.subscriptions.size));
+  // Java's client cannot change a topic that comes without it.
+  properties.set("EnableSubscriptionPartitioning", tag("EnableSubscriptionPartitioning", false));
   const counts = { active: 0, deadLetter: 0, scheduled: topic.schedules.store.scheduledCount, transferDeadLetter: 0 };
-  return entryOf("TopicDescription", topic.path, topic, properties, counts);
+  const entry = entryOf("TopicDescription", topic.path, topic, properties, counts);
+  return { ...entry, properties: entry.properties + writeFilterCounts(topic) };
+}
+
+/** The newest of what the service writes (github.com/Azure/azure-sdk-for-go, admin client): rules of all subscriptions, those that select everything among the SQL ones. */
+function writeFilterCounts(topic: TopicEntity): string {
+  const filters = [...topic.subscriptions.values()].flatMap(({ rules }) => rules.list().map(({ filter }) => filter.kind));
+  const correlations = filters.filter((kind) => kind === "correlation").length;
+  return tag("SqlFilterCount", filters.length - correlations) + tag("CorrelationFilterCount", correlations);
 }
 
 export function subscriptionEntry(subscription: SubscriptionEntity, host: string): AtomEntry {

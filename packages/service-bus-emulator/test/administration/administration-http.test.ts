@@ -148,6 +148,17 @@ describe("The administration API", () => {
     expect((await call("POST", "plain/messages", { body: "hello" })).status).toBe(501);
   });
 
+  it("tells of a topic what Java's client needs to change it, and how many rules of each kind its subscriptions have", async () => {
+    await call("PUT", "counted", { body: entry(`<TopicDescription ${NAMESPACE}></TopicDescription>`) });
+    await call("PUT", "counted/subscriptions/s", { body: entry(`<SubscriptionDescription ${NAMESPACE}></SubscriptionDescription>`) });
+    const filter = '<Filter i:type="CorrelationFilter"><Label>l</Label></Filter>';
+    const rule = `<RuleDescription ${NAMESPACE} xmlns:i="http://www.w3.org/2001/XMLSchema-instance">${filter}</RuleDescription>`;
+    expect(await call("PUT", "counted/subscriptions/s/rules/r", { body: entry(rule) })).toMatchObject({ status: 201 });
+    const { text } = await call("GET", "counted");
+    expect(text).toContain("<EnableSubscriptionPartitioning>false</EnableSubscriptionPartitioning>");
+    expect(text).toContain("<SqlFilterCount>1</SqlFilterCount><CorrelationFilterCount>1</CorrelationFilterCount>");
+  });
+
   it("lists page by page with a link to the next", async () => {
     for (let i = 0; i < 3; i++) await call("PUT", `list-${i}`, { body: queue() });
     const first = await call("GET", "$Resources/Queues?$skip=0&$top=2&api-version=2021-05");
