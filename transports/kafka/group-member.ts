@@ -11,7 +11,9 @@ const MAX_BYTES_PER_PARTITION = 128 * 1024;
 const MAX_BYTES = 2 * 1024 * 1024;
 /** New partitions are noticed within this time. */
 const METADATA_MAX_AGE_MS = 30_000;
-const LONGEST_HEARTBEAT_MS = 3_000;
+/** A member hears of a rebalance by its heartbeat, and everybody waits for the last one: so often that instances that come and go hold the others up little. */
+const LONGEST_HEARTBEAT_MS = 1_000;
+const HEARTBEATS_IN_A_SESSION = 10;
 
 /** How long a member may take to be given its part: the group waits for those that died until their sessions are over, and again when another dies meanwhile. */
 export function longestJoin({ sessionTimeoutMs }: ReceiverEnvironment["options"], atLeastMs: number): number {
@@ -29,7 +31,7 @@ export function makeMember(
     groupId: group,
     topics,
     sessionTimeoutMs: options.sessionTimeoutMs,
-    heartbeatIntervalMs: Math.min(LONGEST_HEARTBEAT_MS, Math.ceil(options.sessionTimeoutMs / 4)),
+    heartbeatIntervalMs: Math.min(LONGEST_HEARTBEAT_MS, Math.ceil(options.sessionTimeoutMs / HEARTBEATS_IN_A_SESSION)),
     rebalanceTimeoutMs: options.sessionTimeoutMs * 2,
     maxWaitMs: MAX_WAIT_MS,
     maxBytesPerPartition: MAX_BYTES_PER_PARTITION,
