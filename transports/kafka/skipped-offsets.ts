@@ -37,6 +37,9 @@ export class SkippedOffsets {
 
   async #goBack(partition: AssignedPartition): Promise<void> {
     const { topic, fetched } = partition;
+    this.#logger.debug(
+      `Of ${topic}/${partition.partition} something behind ${fetched} was fetched, which comes next: it is fetched from there.`,
+    );
     try {
       const starts = await this.#connection.admin((admin) => admin.offsets(topic, "earliest"));
       const start = starts.find((each) => each.partition === partition.partition)?.offset ?? 0;
