@@ -133,8 +133,13 @@ export interface Entity {
 export interface Sendable extends Entity {
   readonly kind: "queue" | "topic";
   /**
+   * A link that sends. `onEnd` is called once when the entity is deleted: detach the link with this error, for what it would send goes nowhere.
+   * Returns what to call when the link has gone.
+   */
+  openSender(onEnd: (error: BrokerError) => void): () => void;
+  /**
    * Takes the messages of one transfer, all or none.
-   * @throws BrokerError when it is disabled, full, throttled, or a message has no session id where one is required.
+   * @throws BrokerError when it is deleted, disabled, full, throttled, or a message has no session id where one is required.
    */
   send(messages: readonly IncomingMessage[]): void;
   /**

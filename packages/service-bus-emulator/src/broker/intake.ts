@@ -18,6 +18,8 @@ export class Intake {
   readonly #path: string;
   readonly #context: BrokerContext;
   readonly #state: () => { readonly description: QueueDescription | TopicDescription; readonly bytes: number };
+  readonly #senders = new Set<(error: BrokerError) => void>();
+  #ended: BrokerError | undefined;
 
   constructor(
     identity: { readonly id: number; readonly path: string },
@@ -30,8 +32,23 @@ export class Intake {
     this.#state = state;
   }
 
+  /** See Sendable.openSender. */
+  openSender(onEnd: (error: BrokerError) => void): () => void {
+    this.#senders.add(onEnd);
+    return () => this.#senders.delete(onEnd);
+  }
+
+  /** The entity is deleted. */
+  end(error: BrokerError): void {
+    this.#ended = error;
+    const senders = [...this.#senders];
+    this.#senders.clear();
+    for (const onEnd of senders) onEnd(error);
+  }
+
   /** @throws BrokerError when nothing may be sent now. */
   assertOpen(): void {
+    if (this.#ended) throw this.#ended;
     if (this.#context.faults.throttledUntil > this.#context.timers.now()) throw errors.busy();
     const { description, bytes } = this.#state();
     if (!sends(description.status)) throw errors.disabled(this.#path, "sends");

@@ -1,5 +1,5 @@
 import type { BrokerContext } from "./broker-context.js";
-import type { IncomingMessage, Sendable } from "./contracts.js";
+import type { BrokerError, IncomingMessage, Sendable } from "./contracts.js";
 import type { QueueDescription } from "./descriptions.js";
 import { errors } from "./errors.js";
 import { Intake } from "./intake.js";
@@ -20,6 +20,15 @@ export class QueueEntity extends PrimaryQueue<QueueDescription> implements Senda
 
   get maxMessageSize(): number {
     return this.description.maxMessageSizeInKilobytes * 1024;
+  }
+
+  openSender(onEnd: (error: BrokerError) => void): () => void {
+    return this.intake.openSender(onEnd);
+  }
+
+  override end(error: BrokerError): void {
+    super.end(error);
+    this.intake.end(error);
   }
 
   send(messages: readonly IncomingMessage[]): void {

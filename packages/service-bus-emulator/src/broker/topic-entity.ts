@@ -123,6 +123,10 @@ export class TopicEntity implements Sendable {
     this.#idle.touch();
   }
 
+  openSender(onEnd: (error: BrokerError) => void): () => void {
+    return this.intake.openSender(onEnd);
+  }
+
   send(messages: readonly IncomingMessage[]): void {
     this.intake.assertOpen();
     this.touch();
@@ -167,6 +171,7 @@ export class TopicEntity implements Sendable {
 
   end(error: BrokerError): void {
     this.schedules.end(error);
+    this.intake.end(error);
     this.#idle.stop();
   }
 

@@ -22,6 +22,7 @@ export function openSendLink(link: IncomingLink, entity: Sendable, namespace: Na
       );
     }
   };
-  link.use({ onDelivery: take, onGone: () => {} }, entity.maxMessageSize);
+  const onGone = entity.openSender((error) => link.detach(toAmqpError(error)));
+  link.use({ onDelivery: take, onGone }, entity.maxMessageSize);
   link.accept({ maxMessageSize: entity.maxMessageSize });
 }

@@ -390,6 +390,18 @@ describe("A queue", () => {
     expect(namespace.find("q")).toBeUndefined();
   });
 
+  it("takes nothing more when it is deleted, and tells its senders", () => {
+    const { namespace } = namespaceOfTest();
+    const queue = namespace.createQueue("q");
+    const told: string[] = [];
+    queue.openSender((error) => told.push(error.condition));
+    queue.openSender((error) => told.push(`gone, ${error.condition}`))();
+    namespace.delete("q");
+    expect(told).toEqual(["amqp:not-found"]);
+    expect(refusal(() => queue.send([message("m1")])).condition).toBe("amqp:not-found");
+    expect(refusal(() => queue.schedule([message("m2", { scheduledAt: 1 })])).condition).toBe("amqp:not-found");
+  });
+
   it("is deleted when nobody used it for as long as AutoDeleteOnIdle says", () => {
     const { namespace, clock } = namespaceOfTest();
     const queue = namespace.createQueue("q", { autoDeleteOnIdle: 300_000 });

@@ -67,11 +67,15 @@ describe("A topic", () => {
     expect(topic.peek(0n, 10)).toEqual([]);
   });
 
-  it("takes its subscriptions with it when it is deleted", () => {
+  it("takes its subscriptions with it when it is deleted, and nothing more itself", () => {
     const { namespace } = namespaceOfTest();
-    namespace.createTopic("t");
+    const topic = namespace.createTopic("t");
     const receiver = receive(namespace.createSubscription("t", "s"));
+    const told: string[] = [];
+    topic.openSender((error) => told.push(error.condition));
     namespace.delete("t");
+    expect(told).toEqual(["amqp:not-found"]);
+    expect(refusal(() => topic.send([message("m")])).condition).toBe("amqp:not-found");
     expect(receiver.ended?.condition).toBe("amqp:not-found");
     expect(namespace.find("t/subscriptions/s")).toBeUndefined();
     namespace.createTopic("t");

@@ -121,6 +121,24 @@ test("every byte from the properties to the footer arrives as it was sent", asyn
   client.destroy();
 });
 
+test("who sends to a queue hears when it is deleted, and reaches the one that is made in its place", async () => {
+  await using broker = await BrokerServer.start();
+  broker.namespace.createQueue("q");
+  const client = await open(broker);
+  await client.attachSender(0, "q");
+  broker.namespace.delete("q");
+  const { performative } = await client.next("detach");
+  expect(performative).toMatchObject({ handle: 0, closed: true });
+  expect(textOf(isDescribed(performative.error) && isList(performative.error.value) ? performative.error.value[0] : null)).toBe(
+    "amqp:not-found",
+  );
+  client.send(0, { kind: "detach", handle: 0, closed: true });
+  const queue = broker.namespace.createQueue("q");
+  await send(client, "q", text("again"));
+  expect(queue.activeCount).toBe(1);
+  client.destroy();
+});
+
 test("abandon and dead-letter change application properties and leave the other sections as they are", async () => {
   await using broker = await BrokerServer.start();
   broker.namespace.createQueue("q");
