@@ -43,6 +43,8 @@ export interface StoredMessage extends IncomingMessage {
   readonly sequenceNumber: bigint;
   /** Where the message first entered (differs after forwarding, scheduling or dead-lettering). */
   readonly enqueuedSequenceNumber: bigint;
+  /** How many entities forwarded it here. */
+  readonly hops: number;
   /** Epoch milliseconds. */
   readonly enqueuedTime: number;
   /** Header delivery-count: how often it was delivered before without being settled. 0 on the first receipt. */

@@ -151,6 +151,8 @@ export interface LockNote {
   readonly lockToken?: Buffer | undefined;
   /** Whether it is told what is as usual, too: that the message is active, and first entered here. The service tells it those who peek. */
   readonly inFull?: boolean;
+  /** Whether it is told where the message first entered even when the numbers are the same: so in every entity that is not sent to. */
+  readonly withOrigin?: boolean;
 }
 
 const encoder = new Encoder();
@@ -200,7 +202,7 @@ function writeDeliveryAnnotations({ deliveryAnnotations }: StoredMessage, lockTo
   });
 }
 
-function writeAnnotations(message: StoredMessage, { lockedUntil, inFull = false }: LockNote): number {
+function writeAnnotations(message: StoredMessage, { lockedUntil, inFull = false, withOrigin = false }: LockNote): number {
   let written = 0;
   const write = (name: string, value: AmqpValue): void => {
     encoder.writeSymbol(name);
@@ -210,7 +212,7 @@ function writeAnnotations(message: StoredMessage, { lockedUntil, inFull = false 
   for (const [name, value] of message.annotations ?? []) if (!BROKER_ANNOTATIONS.has(name)) write(name, value);
   write("x-opt-enqueued-time", { type: "timestamp", value: BigInt(message.enqueuedTime) });
   write("x-opt-sequence-number", { type: "long", value: message.sequenceNumber });
-  if (inFull || message.enqueuedSequenceNumber !== message.sequenceNumber)
+  if (inFull || withOrigin || message.hops > 0 || message.enqueuedSequenceNumber !== message.sequenceNumber)
     write("x-opt-enqueue-sequence-number", { type: "long", value: message.enqueuedSequenceNumber });
   if (inFull || message.state !== 0) write("x-opt-message-state", { type: "int", value: message.state });
   if (lockedUntil !== undefined) write("x-opt-locked-until", { type: "timestamp", value: BigInt(Math.floor(lockedUntil)) });

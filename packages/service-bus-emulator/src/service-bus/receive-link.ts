@@ -120,7 +120,8 @@ export class ReceiveLink implements OutgoingLinkHandler {
 
   #deliver({ message, lockToken, lockedUntil }: Delivery): void {
     const isSettled = this.#mode === "receive-and-delete";
-    const payload = writeMessage(message, isSettled ? {} : { lockedUntil, lockToken });
+    const withOrigin = this.#entity.kind !== "queue";
+    const payload = writeMessage(message, isSettled ? { withOrigin } : { lockedUntil, lockToken, withOrigin });
     // What nobody settles has no tag, as the service's own tests for Python tell.
     this.#link.deliver(isSettled ? NO_TAG : swapGuidOrder(lockToken), isSettled, payload);
     // The socket does not drain, or the peer's window is closed: the rest stays in the queue until it does.

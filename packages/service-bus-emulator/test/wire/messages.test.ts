@@ -121,6 +121,29 @@ test("every byte from the properties to the footer arrives as it was sent", asyn
   client.destroy();
 });
 
+test("a message that came through another entity says where it first entered, even when the numbers are the same", async () => {
+  await using broker = await BrokerServer.start();
+  const { namespace } = broker;
+  namespace.createQueue("target");
+  namespace.createQueue("source", { forwardTo: "target" });
+  namespace.createTopic("t");
+  namespace.createSubscription("t", "s");
+  const client = await open(broker);
+  await send(client, "source", text("forwarded"));
+  await send(client, "t", text("published"));
+  for (const [handle, address] of [
+    [1, "target"],
+    [2, "t/subscriptions/s"],
+  ] as const) {
+    await client.attachReceiver(handle, address, PEEK_LOCK);
+    client.flow({ handle, deliveryCount: 0, linkCredit: 1 });
+    const annotations = sectionsOf((await client.next("transfer")).payload).get(0x72)?.[0];
+    expect(mapGet(annotations, "x-opt-sequence-number")).toEqual(long(1n));
+    expect(mapGet(annotations, "x-opt-enqueue-sequence-number")).toEqual(long(1n));
+  }
+  client.destroy();
+});
+
 test("who sends to a queue hears when it is deleted, and reaches the one that is made in its place", async () => {
   await using broker = await BrokerServer.start();
   broker.namespace.createQueue("q");
