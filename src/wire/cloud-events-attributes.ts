@@ -27,21 +27,27 @@ export function envelopeOf(attributes: Attributes, data: unknown): Envelope {
   const messageType = required("type", attributes["type"], MAX_TYPE_LENGTH);
   const source = required("source", attributes["source"], MAX_SOURCE_LENGTH);
   const sentAt = timeOf(attributes["time"]);
-  optional("datacontenttype", attributes["datacontenttype"], MAX_SOURCE_LENGTH);
-  const correlationId = optional("correlationid", attributes["correlationid"], MAX_ID_LENGTH) ?? messageId;
+  const dataType = attributes["datacontenttype"];
+  if (dataType !== "application/json") optional("datacontenttype", dataType, MAX_SOURCE_LENGTH);
+  const correlationId = idLike(messageId, "correlationid", attributes["correlationid"]);
   return {
     messageId,
     messageType,
     source,
     sentAt,
     correlationId,
-    conversationId: optional("conversationid", attributes["conversationid"], MAX_ID_LENGTH) ?? correlationId,
+    conversationId: idLike(correlationId, "conversationid", attributes["conversationid"]),
     causationId: optional("causationid", attributes["causationid"], MAX_ID_LENGTH),
     partitionKey: optional("partitionkey", attributes["partitionkey"], MAX_ID_LENGTH),
     traceparent: traceContext("traceparent", attributes["traceparent"]),
     tracestate: traceContext("tracestate", attributes["tracestate"]),
     data,
   };
+}
+
+/** `known`, which was looked at before, where the attribute has nothing else: with most messages that begin a conversation. */
+function idLike(known: string, name: string, value: unknown): string {
+  return value === known ? known : (optional(name, value, MAX_ID_LENGTH) ?? known);
 }
 
 function required(name: string, value: unknown, maxLength: number): string {

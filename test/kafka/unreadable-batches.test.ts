@@ -88,7 +88,7 @@ describeWithKafka("unreadable batches", ({ brokers }) => {
       expect([before, between, after].map((delivery) => delivery && textOf(delivery))).toEqual(["before", "between", "after"]);
       expect(deliveries.map(({ source }) => source.split("@")[1])).toEqual(["0", "1", "4", "5", "6"]);
       for (const [i, unreadable] of [first, second].entries()) {
-        expect(unreadable?.properties).toEqual({ contentType: `application/vnd.apache.kafka.record-batch+${name}` });
+        expect(unreadable?.properties.contentType).toBe(`application/vnd.apache.kafka.record-batch+${name}`);
         if (compress) expect(compressed[i]?.equals(unreadable?.body ?? Buffer.alloc(0))).toBe(true);
       }
       expect(port.log.filter((line) => line.startsWith("warn"))).toHaveLength(1);

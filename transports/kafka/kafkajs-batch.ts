@@ -62,7 +62,7 @@ const NO_BYTES = Buffer.alloc(0);
  */
 function headersOf(headers: KafkaMessage["headers"]): IncomingRecord["headers"] {
   if (headers === undefined) return NO_HEADERS;
-  for (const name of Object.keys(headers)) if (!Buffer.isBuffer(headers[name])) return mended(headers);
+  for (const name in headers) if (!Buffer.isBuffer(headers[name])) return mended(headers);
   return headers as IncomingRecord["headers"];
 }
 

@@ -56,7 +56,7 @@ const MESSAGE_ID = "message-id";
 const MESSAGE_TYPE = "message-type";
 const CONTENT_TYPE = "content-type";
 const CORRELATION_ID = "correlation-id";
-const OWN_HEADERS: readonly string[] = [MESSAGE_ID, MESSAGE_TYPE, CONTENT_TYPE, CORRELATION_ID];
+const OWN_HEADERS: ReadonlySet<string> = new Set([MESSAGE_ID, MESSAGE_TYPE, CONTENT_TYPE, CORRELATION_ID]);
 /** When a record of a retry topic is due, in milliseconds since 1970, as text. */
 export const DUE_HEADER = "tb-due";
 /** Before the name of a user's header that has the name of one of ours. */
@@ -71,7 +71,7 @@ export function recordOf(message: OutgoingMessage, names: Names): RecordToSend {
     [CORRELATION_ID]: properties.correlationId,
   };
   for (const name in message.headers) {
-    headers[OWN_HEADERS.includes(name) ? ESCAPE + name : name] = message.headers[name] ?? "";
+    headers[OWN_HEADERS.has(name) ? ESCAPE + name : name] = message.headers[name] ?? "";
   }
   const isEvent = "event" in to;
   return {
@@ -89,27 +89,68 @@ export function copyOf(record: RecordContent, topic: string, failure: FailureHea
   return { topic, key: record.key, value: record.value, headers: { ...headers, ...failure }, mandatory: false };
 }
 
-/** The properties that were there, from whomever. */
+/** The properties that were there, from whomever. The core reads one of them as a rule, so each is made text when it is asked for. */
 export function propertiesOf(record: RecordContent): Partial<NativeProperties> {
-  const { headers, key } = record;
-  const properties: { -readonly [K in keyof NativeProperties]?: NativeProperties[K] } = {};
-  if (headers[MESSAGE_ID] !== undefined) properties.messageId = textOfHeader(headers[MESSAGE_ID]);
-  if (headers[MESSAGE_TYPE] !== undefined) properties.messageType = textOfHeader(headers[MESSAGE_TYPE]);
-  if (headers[CONTENT_TYPE] !== undefined) properties.contentType = textOfHeader(headers[CONTENT_TYPE]);
-  if (headers[CORRELATION_ID] !== undefined) properties.correlationId = textOfHeader(headers[CORRELATION_ID]);
-  const partitionKey = key === null ? undefined : textIfUtf8(key);
-  if (partitionKey !== undefined) properties.partitionKey = partitionKey;
-  return properties;
+  return new RecordProperties(record) as Partial<NativeProperties>;
 }
+
+class RecordProperties {
+  readonly #record: RecordContent;
+
+  constructor(record: RecordContent) {
+    this.#record = record;
+  }
+
+  get messageId(): string | undefined {
+    return this.#textOf(MESSAGE_ID);
+  }
+  get messageType(): string | undefined {
+    return messageTypes.textOf(this.#record.headers[MESSAGE_TYPE]);
+  }
+  get contentType(): string | undefined {
+    return contentTypes.textOf(this.#record.headers[CONTENT_TYPE]);
+  }
+  get correlationId(): string | undefined {
+    return this.#textOf(CORRELATION_ID);
+  }
+  get partitionKey(): string | undefined {
+    const { key } = this.#record;
+    return key === null ? undefined : textIfUtf8(key);
+  }
+
+  #textOf(name: string): string | undefined {
+    const value = this.#record.headers[name];
+    return value === undefined ? undefined : textOfHeader(value);
+  }
+}
+
+/** Nearly all records have the same text in a header as the one before: it is compared rather than made anew. */
+class SameText {
+  #bytes: Buffer = Buffer.alloc(0);
+  #text = "";
+
+  textOf(value: HeaderValue | undefined): string | undefined {
+    if (!Buffer.isBuffer(value)) return value === undefined ? undefined : textOfHeader(value);
+    if (!value.equals(this.#bytes)) {
+      // A copy: what was received is a part of a whole fetch.
+      this.#bytes = Buffer.from(value);
+      this.#text = textOfHeader(value);
+    }
+    return this.#text;
+  }
+}
+const contentTypes = new SameText();
+const messageTypes = new SameText();
 
 const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({});
 
 /** The headers as text, without those that {@link propertiesOf} tells. Of several values under one name the last counts, as for the bus's own writers. */
 export function headersOf(record: RecordContent): Readonly<Record<string, string>> {
   let headers: Record<string, string> | undefined;
-  for (const name of Object.keys(record.headers)) {
+  for (const name in record.headers) {
+    if (OWN_HEADERS.has(name)) continue;
     const value = record.headers[name];
-    if (value === undefined || name === "__proto__" || name === DUE_HEADER || OWN_HEADERS.includes(name)) continue;
+    if (value === undefined || name === "__proto__" || name === DUE_HEADER) continue;
     headers ??= {};
     headers[name.startsWith(ESCAPE) ? name.slice(ESCAPE.length) : name] = textOfHeader(value);
   }
