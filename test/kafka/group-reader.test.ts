@@ -216,4 +216,31 @@ describe("a reader of a group", () => {
     group.fetched("a", range(1, 5));
     await group.reach(5);
   });
+
+  test("goes on with other partitions after those went whose commit had failed and could not be tried again meanwhile", async () => {
+    const group = new ScriptedGroup(["a", "b"]);
+    await group.join("a");
+    await group.ready();
+    group.fetched("a", range(0, 4));
+    await group.reach(4);
+    const unavailable = new DriverError("unavailable", "the coordinator is moving");
+    let failures = 0;
+    group.onCommit = () => {
+      failures++;
+      throw unavailable;
+    };
+    group.deliveries[0]?.complete();
+    await eventually("a commit to fail", () => failures > 0);
+    await group.end(unavailable);
+    // By then the next try has found no member.
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    for (const delivery of group.deliveries.slice(1)) delivery.complete();
+    group.onCommit = () => {};
+
+    await group.join("b");
+    await group.ready();
+    group.fetched("b", range(0, 3));
+    await group.reach(7);
+    expect(group.handedOver.slice(4)).toEqual(["b@0", "b@1", "b@2"]);
+  });
 });

@@ -63,7 +63,10 @@ export class OffsetCommitter {
     this.#changed.add(partition);
     if (this.#isSoon) return;
     this.#isSoon = true;
-    if (!this.#isBusy && this.#failures === 0) setImmediate(this.#run);
+    if (this.#isBusy) return;
+    if (this.#failures === 0) setImmediate(this.#run);
+    // After a failure it is tried again by the timer, which is gone when there was nobody to commit, or nothing left to.
+    else if (!this.#timer) this.#armAfterFailure();
   }
 
   /** The member has joined: what could not be committed meanwhile can be now. */
@@ -129,6 +132,10 @@ export class OffsetCommitter {
     this.#timer = setTimeout(this.#run, ms);
   }
 
+  #armAfterFailure(): void {
+    this.#arm(backoffWithHalfJitter(this.#failures, FIRST_WAIT_MS, LONGEST_WAIT_MS));
+  }
+
   async #commit(): Promise<void> {
     const member = this.#owner.getMember();
     if (!member) return this.#tellWaiting();
@@ -137,7 +144,10 @@ export class OffsetCommitter {
       if (partition.isReady && partition.version !== partition.committedVersion) snapshots.push(this.#snapshot(partition, false));
     }
     this.#changed.clear();
-    if (snapshots.length === 0) return this.#tellWaiting();
+    if (snapshots.length === 0) {
+      this.#failures = 0;
+      return this.#tellWaiting();
+    }
     this.#isBusy = true;
     const joins = this.#joins;
     try {
@@ -158,7 +168,7 @@ export class OffsetCommitter {
     if (this.#failures > 0) {
       this.#tellWaiting();
       this.#isSoon = false;
-      this.#arm(backoffWithHalfJitter(this.#failures, FIRST_WAIT_MS, LONGEST_WAIT_MS));
+      this.#armAfterFailure();
     } else if (this.#isSoon) {
       this.#run();
     } else {
