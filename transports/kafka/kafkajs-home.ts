@@ -2,6 +2,7 @@ import { connect as connectSocket, isIP, type Socket } from "node:net";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
 import type * as Kafkajs from "kafkajs";
 import type { Logger } from "../../src/contracts/logger.js";
+import { fillRequests } from "./filled-requests.js";
 import type { ResolvedOptions } from "./options.js";
 import { onlyWholeResponses } from "./whole-responses.js";
 
@@ -33,6 +34,7 @@ export function kafkajsHome(module: KafkajsModule, options: ResolvedOptions, cli
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
     socket.setNoDelay(true);
     onlyWholeResponses(socket);
+    fillRequests(socket);
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
     if (isCut) socket.destroy(new Error("the connection is no longer wanted"));
