@@ -5,9 +5,6 @@ import { SkippedTestsReporter } from "./test/support/skipped-tests-reporter.js";
 /** A path of this project, absolute. */
 const path = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url));
 
-/** The youngest suites have not run often enough on busy machines: what fails there is tried once more in continuous integration, and its line says so ("retry x1"). */
-const youngRetry = process.env["CI"] === "true" ? 1 : 0;
-
 /** Where `.ci/run` wants the results as JSON. */
 const report = process.env["TROLLEYBUS_TEST_REPORT"];
 
@@ -65,7 +62,6 @@ export default defineConfig({
           fileParallelism: false,
           sequence: { groupOrder: 2 },
           testTimeout: 60_000,
-          retry: youngRetry,
         },
       },
       {
@@ -76,7 +72,6 @@ export default defineConfig({
           fileParallelism: false,
           sequence: { groupOrder: 3 },
           testTimeout: 60_000,
-          retry: youngRetry,
         },
       },
       {
@@ -86,7 +81,6 @@ export default defineConfig({
           include: ["packages/service-bus-emulator/test/**/*.test.ts"],
           sequence: { groupOrder: 4 },
           testTimeout: 30_000,
-          retry: youngRetry,
         },
       },
       {
