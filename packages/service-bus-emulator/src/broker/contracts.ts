@@ -135,7 +135,7 @@ export interface Entity {
 export interface Sendable extends Entity {
   readonly kind: "queue" | "topic";
   /**
-   * A link that sends. `onEnd` is called once when the entity is deleted: detach the link with this error, for what it would send goes nowhere.
+   * A link that sends. `onEnd` is called once when the entity is deleted: what the link sends is refused from then on.
    * Returns what to call when the link has gone.
    */
   openSender(onEnd: (error: BrokerError) => void): () => void;

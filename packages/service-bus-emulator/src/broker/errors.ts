@@ -70,7 +70,9 @@ export const errors = {
   deadLetterOfDeadLetter: (path: string): BrokerError =>
     new BrokerError("amqp:not-allowed", `A message of the dead-letter queue '${path}' cannot be dead-lettered again. Complete it instead.`),
 
-  deleted: (path: string): BrokerError => new BrokerError("amqp:not-found", `The messaging entity '${path}' was deleted.`),
+  /** The first sentence is what Java's client knows the condition by: without it, it tries again. */
+  deleted: (path: string): BrokerError =>
+    new BrokerError("amqp:not-found", `The messaging entity '${path}' could not be found. It was deleted.`),
 
   exists: (path: string): BrokerError =>
     new BrokerError("com.microsoft:entity-already-exists", `The messaging entity '${path}' already exists.`),

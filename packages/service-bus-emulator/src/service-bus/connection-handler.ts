@@ -12,7 +12,7 @@ import { type AnyEntity, isReceivable, isSendable, perform, rightFor } from "./m
 import { ReceiveLink, SESSION_FILTER } from "./receive-link.js";
 import { ReplyLink } from "./reply-link.js";
 import { failure, ok, type Request, type Response, readRequest, writeResponse } from "./request.js";
-import { openSendLink } from "./send-link.js";
+import { SendLink } from "./send-link.js";
 
 const CBS = "$cbs";
 /** What a key given by SASL PLAIN allows holds for the connection: ten years are longer than any. */
@@ -71,7 +71,7 @@ export class ServiceBusConnection implements ConnectionHandler {
       const entity = this.#find(address);
       if (!isSendable(entity))
         throw new AmqpError("amqp:not-allowed", `Nothing can be sent to "${entity.path}": it is a ${words(entity)}.`);
-      openSendLink(link, entity, this.#namespace);
+      new SendLink(link, address, entity, this.#namespace);
     }
   }
 

@@ -1,28 +1,70 @@
-import type { IncomingDelivery, IncomingLink } from "../amqp/incoming-link.js";
-import type { Namespace, Sendable } from "../broker/contracts.js";
+import type { IncomingDelivery, IncomingLink, IncomingLinkHandler } from "../amqp/incoming-link.js";
+import type { BrokerError, Namespace, Sendable } from "../broker/contracts.js";
 import { toAmqpError } from "./errors.js";
+import { isSendable } from "./management/operations.js";
 import { readMessages } from "./message-format.js";
 
+/**
+ * How long deliveries to an entity that was deleted are refused before their link is detached, milliseconds: of a delivery that crosses the
+ * detach a client hears nothing, and JavaScript's waits for its answer until it times out.
+ */
+const REFUSING_MILLISECONDS = 500;
+
 /** Takes what a client sends into an entity, and answers each delivery when it is kept. */
-export function openSendLink(link: IncomingLink, entity: Sendable, namespace: Namespace): void {
-  const take = (delivery: IncomingDelivery): void => {
+export class SendLink implements IncomingLinkHandler {
+  readonly #link: IncomingLink;
+  readonly #address: string;
+  readonly #namespace: Namespace;
+  #entity: Sendable;
+  #leave: () => void;
+  /** Set while the entity is deleted. */
+  #detaching: NodeJS.Timeout | undefined;
+
+  /** @param address where the entity was found, and where another may be made in its place */
+  constructor(link: IncomingLink, address: string, entity: Sendable, namespace: Namespace) {
+    this.#link = link;
+    this.#address = address;
+    this.#namespace = namespace;
+    this.#entity = entity;
+    this.#leave = entity.openSender((error) => this.#onEnd(error));
+    link.use(this, entity.maxMessageSize);
+    link.accept({ maxMessageSize: entity.maxMessageSize });
+  }
+
+  onDelivery(delivery: IncomingDelivery): void {
     try {
-      entity.send(readMessages(delivery.payload, delivery.messageFormat));
+      if (this.#detaching) this.#findAgain();
+      this.#entity.send(readMessages(delivery.payload, delivery.messageFormat));
     } catch (error) {
       // A refusal for what the entity is ends up in the answer; so does a fault of ours.
-      link.rejected(delivery, toAmqpError(error));
+      this.#link.rejected(delivery, toAmqpError(error));
       return;
     }
-    const kept = namespace.kept();
-    if (!kept) link.accepted(delivery);
+    const kept = this.#namespace.kept();
+    if (!kept) this.#link.accepted(delivery);
     else {
       kept.then(
-        () => link.accepted(delivery),
-        (error: unknown) => link.rejected(delivery, toAmqpError(error)),
+        () => this.#link.accepted(delivery),
+        (error: unknown) => this.#link.rejected(delivery, toAmqpError(error)),
       );
     }
-  };
-  const onGone = entity.openSender((error) => link.detach(toAmqpError(error)));
-  link.use({ onDelivery: take, onGone }, entity.maxMessageSize);
-  link.accept({ maxMessageSize: entity.maxMessageSize });
+  }
+
+  onGone(): void {
+    clearTimeout(this.#detaching);
+    this.#leave();
+  }
+
+  #onEnd(error: BrokerError): void {
+    this.#detaching = setTimeout(() => this.#link.detach(toAmqpError(error)), REFUSING_MILLISECONDS);
+  }
+
+  #findAgain(): void {
+    const entity = this.#namespace.find(this.#address);
+    if (!entity || !isSendable(entity)) return;
+    clearTimeout(this.#detaching);
+    this.#detaching = undefined;
+    this.#entity = entity;
+    this.#leave = entity.openSender((error) => this.#onEnd(error));
+  }
 }

@@ -144,6 +144,27 @@ test("a message that came through another entity says where it first entered, ev
   client.destroy();
 });
 
+test("what is sent to a queue that was deleted is refused, or goes to the one that is made in its place", async () => {
+  await using broker = await BrokerServer.start();
+  broker.namespace.createQueue("q");
+  const client = await open(broker);
+  await client.attachSender(0, "q");
+  await client.next("flow");
+  broker.namespace.delete("q");
+  client.transfer(0, 0, text("lost"));
+  const { state } = (await client.next("disposition")).performative;
+  expect(readDeliveryState(state ?? null)).toMatchObject({ kind: "rejected", condition: "amqp:not-found" });
+  const queue = broker.namespace.createQueue("q");
+  client.transfer(0, 1, text("again"));
+  expect((await client.next("disposition")).performative).toMatchObject({ settled: true, state: outcome(0x24n) });
+  broker.namespace.delete("q");
+  const newest = broker.namespace.createQueue("q");
+  client.transfer(0, 2, text("and again"));
+  expect((await client.next("disposition")).performative).toMatchObject({ settled: true, state: outcome(0x24n) });
+  expect([queue.activeCount, newest.activeCount]).toEqual([1, 1]);
+  client.destroy();
+});
+
 test("who sends to a queue hears when it is deleted, and reaches the one that is made in its place", async () => {
   await using broker = await BrokerServer.start();
   broker.namespace.createQueue("q");
