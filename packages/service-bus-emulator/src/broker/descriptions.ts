@@ -20,7 +20,6 @@ export interface AuthorizationRule {
   readonly rights: readonly Right[];
   readonly primaryKey: string;
   readonly secondaryKey: string;
-  /** Epoch milliseconds. */
   /** Epoch milliseconds, as the client said; the service keeps none of its own. */
   readonly createdTime?: number | undefined;
   readonly modifiedTime?: number | undefined;
