@@ -1,7 +1,9 @@
 import type { Batch, EachBatchPayload, KafkaMessage } from "kafkajs";
 import type { HeaderValue, IncomingRecord } from "./driver.js";
 import type { RecordBatch } from "./driver-consumer.js";
+import { recordsBehind } from "./kafkajs-fetches.js";
 import { asUndecodable } from "./kafkajs-undecodable.js";
+import { decodeRecords } from "./record-decoder.js";
 
 /** What kafkajs's types leave out. */
 interface FetchedFrom extends Batch {
@@ -20,7 +22,12 @@ export class FetchedBatch implements RecordBatch {
     this.#payload = payload;
     this.topic = topic;
     this.partition = partition;
-    const records = messages.map((message) => recordOf(topic, partition, message));
+    const records: IncomingRecord[] = [];
+    for (const message of messages) {
+      const encoded = recordsBehind(message);
+      if (encoded) for (const record of decodeRecords(encoded, topic, partition, this.fromOffset)) records.push(record);
+      else records.push(recordOf(topic, partition, message));
+    }
     this.records = passesUndecodable ? records.map(asUndecodable).filter((record) => record !== undefined) : records;
   }
 

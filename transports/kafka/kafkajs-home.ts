@@ -3,6 +3,7 @@ import { type ConnectionOptions, connect as connectTls } from "node:tls";
 import type * as Kafkajs from "kafkajs";
 import type { Logger } from "../../src/contracts/logger.js";
 import { fillRequests } from "./filled-requests.js";
+import { fetchingCodec, markFetches } from "./kafkajs-fetches.js";
 import type { ResolvedOptions } from "./options.js";
 import { onlyWholeResponses } from "./whole-responses.js";
 
@@ -23,6 +24,7 @@ const KEEP_ALIVE_MS = 60_000;
 const RETRY = { retries: 3, initialRetryTime: 100, maxRetryTime: 1_000 };
 
 export function kafkajsHome(module: KafkajsModule, options: ResolvedOptions, clientId: string, logger: Logger): KafkajsHome {
+  const codec = fetchingCodec(module);
   const sockets = new Set<Socket>();
   let isCut = false;
   const socketFactory: Kafkajs.ISocketFactory = ({ host, port, ssl, onConnect }) => {
@@ -33,6 +35,7 @@ export function kafkajsHome(module: KafkajsModule, options: ResolvedOptions, cli
       : connectSocket({ host, port }, onConnect);
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
     socket.setNoDelay(true);
+    if (codec !== undefined) markFetches(socket, codec);
     onlyWholeResponses(socket);
     fillRequests(socket);
     sockets.add(socket);
