@@ -33,9 +33,52 @@ export function runOnce(endpoint: EndpointContext, dispatcher: Dispatcher, dedup
       giveTurn(endpoint);
       throw error;
     }
-    if (running) return untilOver(running);
-    giveTurn(endpoint);
-    return undefined;
+    if (!running) giveTurn(endpoint);
+    return running;
+  }
+
+  async function afterClaim(message: IncomingMessage, claimed: Promise<void>): Promise<void> {
+    let running: Promise<void> | undefined;
+    try {
+      await claimed;
+      running = claimedRun(message);
+    } catch (error) {
+      giveTurn(endpoint);
+      throw error;
+    }
+    if (running) await running;
+    else giveTurn(endpoint);
+  }
+
+  /** Gives the turn itself when it takes longer than the call, and only then. */
+  function claimedRun(message: IncomingMessage): Promise<void> | undefined {
+    if (message.duplicate) return undefined;
+    let running: Promise<void> | undefined;
+    try {
+      running = dispatcher.dispatch(message) ?? sendOf(message);
+    } catch (error) {
+      return untilOver(undo(message, error));
+    }
+    if (running) return afterRun(message, running);
+    const noted = deduplicator?.done(message);
+    return noted && untilOver(noted);
+  }
+
+  async function afterRun(message: IncomingMessage, running: Promise<void>): Promise<void> {
+    try {
+      try {
+        await running;
+        // It may have been the sending already, of which nothing is left then.
+        const sent = sendOf(message);
+        if (sent) await sent;
+      } catch (error) {
+        await undo(message, error);
+      }
+      const noted = deduplicator?.done(message);
+      if (noted) await noted;
+    } finally {
+      giveTurn(endpoint);
+    }
   }
 
   async function untilOver(running: Promise<void>): Promise<void> {
@@ -44,35 +87,6 @@ export function runOnce(endpoint: EndpointContext, dispatcher: Dispatcher, dedup
     } finally {
       giveTurn(endpoint);
     }
-  }
-
-  async function afterClaim(message: IncomingMessage, claimed: Promise<void>): Promise<void> {
-    await claimed;
-    await claimedRun(message);
-  }
-
-  function claimedRun(message: IncomingMessage): Promise<void> | undefined {
-    if (message.duplicate) return undefined;
-    let running: Promise<void> | undefined;
-    try {
-      running = dispatcher.dispatch(message) ?? sendOf(message);
-    } catch (error) {
-      return undo(message, error);
-    }
-    return running ? afterRun(message, running) : deduplicator?.done(message);
-  }
-
-  async function afterRun(message: IncomingMessage, running: Promise<void>): Promise<void> {
-    try {
-      await running;
-      // It may have been the sending already, of which nothing is left then.
-      const sent = sendOf(message);
-      if (sent) await sent;
-    } catch (error) {
-      return undo(message, error);
-    }
-    const noted = deduplicator?.done(message);
-    if (noted) await noted;
   }
 
   function sendOf(message: IncomingMessage): Promise<void> | undefined {
