@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createRequire } from "node:module";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
-import * as kafkajs from "kafkajs";
+import kafkajs from "kafkajs";
 import { expect, onTestFinished, test } from "vitest";
 import { kafkajsHome } from "../../transports/kafka/kafkajs-home.js";
 import { resolveOptions } from "../../transports/kafka/options.js";
@@ -103,7 +103,12 @@ test("a client whose connection ended within a response understands the next con
       }
     },
   };
-  kafkajsHome(module as unknown as typeof kafkajs, resolveOptions({ brokers: "127.0.0.1:9092" }), "tests", new RecordingLogger());
+  kafkajsHome(
+    module as unknown as Parameters<typeof kafkajsHome>[0],
+    resolveOptions({ brokers: "127.0.0.1:9092" }),
+    "tests",
+    new RecordingLogger(),
+  );
   const quiet = { debug: () => {}, error: () => {}, warn: () => {}, info: () => {}, namespace: () => quiet };
   const connection = new Connection({
     host: "127.0.0.1",
