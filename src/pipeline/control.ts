@@ -12,7 +12,7 @@ export class BusyElsewhere extends Error {
   }
 }
 
-/** The store undid the run for a reason of its own: again, at no cost of an attempt. */
+/** The store undid the run, or took its claim, for a reason of its own: again, at no cost of an attempt. */
 export class RunAgain extends Error {}
 
 /** A run that failed, or never began, for another reason than the consumer's throwing. */

@@ -6,7 +6,7 @@ import { ambientOrigin } from "../outgoing/ambient-origin.js";
 import { compose } from "../util/compose.js";
 import { DeadlineQueue } from "../util/deadline-queue.js";
 import { formatDuration } from "../util/duration.js";
-import { Abandoned, RunFailure } from "./control.js";
+import { Abandoned, RunAgain, RunFailure } from "./control.js";
 import type { EndpointContext } from "./endpoint-context.js";
 import type { IncomingMessage } from "./incoming-message.js";
 import { Run } from "./run.js";
@@ -50,9 +50,9 @@ export class Dispatcher {
     for (const run of this.#running.clear()) this.#strand(run, new Abandoned("The deadline of stop() is reached."));
   }
 
-  /** Ends the run of a message whose claim was lost to another. */
+  /** Ends the run of a message whose claim was lost to another; the next claim tells whether that one is done. */
   abandonRun(run: Run): void {
-    this.#strandIfRunning(run, new Abandoned("The claim on the message was lost: another run of it may have begun."));
+    this.#strandIfRunning(run, new RunAgain("The claim on the message was lost: another run of it may have begun."));
   }
 
   #start(run: Run, invoke: Invoke): Promise<void> | undefined {

@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
+import { readCommitMetadata } from "../../transports/kafka/commit-metadata.js";
 import { DriverError } from "../../transports/kafka/driver.js";
+import type { CommitOffset } from "../../transports/kafka/driver-consumer.js";
 import { eventually } from "./support/eventually.js";
 import { ScriptedGroup } from "./support/scripted-group.js";
 
@@ -242,5 +244,76 @@ describe("a reader of a group", () => {
     group.fetched("b", range(0, 3));
     await group.reach(7);
     expect(group.handedOver.slice(4)).toEqual(["b@0", "b@1", "b@2"]);
+  });
+
+  test("takes what a former leader sends late for what it is: nothing is run again, and nothing that is committed goes back", async () => {
+    const group = new ScriptedGroup(["a"]);
+    await group.join("a");
+    await group.ready();
+    group.fetched("a", range(0, 5));
+    await group.reach(5);
+    for (const delivery of group.deliveries) delivery.complete();
+    await eventually("all to be committed", () => group.committed.get("a/0")?.offset === 5);
+    group.fetched("a", range(2, 7), 7, 2);
+    await eventually("the client to be sent on", () => group.seeks.at(-1) === "a@5");
+    group.fetched("a", range(5, 7));
+    await group.reach(7);
+    expect(group.handedOver).toEqual(range(0, 7).map((offset) => `a@${offset}`));
+    expect(group.commits.flat().every(({ offset }, i, all) => i === 0 || offset >= (all[i - 1]?.offset ?? 0))).toBe(true);
+  });
+
+  test("begins anew where the log ends before what was fetched", async () => {
+    const group = new ScriptedGroup(["a"]);
+    await group.join("a");
+    await group.ready();
+    group.fetched("a", range(0, 5));
+    await group.reach(5);
+    for (const delivery of group.deliveries) delivery.complete();
+    await eventually("all to be committed", () => group.committed.get("a/0")?.offset === 5);
+    group.latest = 2;
+    group.fetched("a", range(0, 2));
+    await eventually("the client to be sent to the beginning", () => group.seeks.length === 2);
+    expect(group.seeks.at(-1)).toBe("a@0");
+    group.fetched("a", range(0, 2));
+    await group.reach(7);
+    expect(group.handedOver.slice(5)).toEqual(["a@0", "a@1"]);
+  });
+
+  test("hands others over again when a suspect has failed and killed nobody, and what follows the suspect when it is done", async () => {
+    const group = new ScriptedGroup(["a", "b"]);
+    group.committedByAnother("a", 0, 2);
+    await group.join("a", "b");
+    await group.ready();
+    group.fetched("a", range(0, 2));
+    await group.reach(1);
+    const [suspect] = group.deliveries;
+    expect([suspect?.source, suspect?.suspicion]).toEqual(["a/0@0", "careful"]);
+    group.fetched("b", range(0, 2));
+    expect(group.handedOver).toEqual(["a@0"]);
+    suspect?.survived?.();
+    await group.reach(3);
+    expect(group.handedOver).toEqual(["a@0", "b@0", "b@1"]);
+    for (const delivery of group.deliveries) delivery.complete();
+    await group.reach(4);
+    expect(group.handedOver.at(-1)).toBe("a@1");
+  });
+
+  test("takes back that it has begun a partition when it goes before it has heard that its beginning is committed", async () => {
+    const group = new ScriptedGroup(["a", "b"]);
+    group.committedByAnother("b", 0);
+    await group.join("a", "b");
+    await group.ready();
+    const begun: CommitOffset[] = [];
+    let answer = (): void => {};
+    group.onCommit = (offsets) => {
+      begun.push(...offsets.filter(({ topic }) => topic === "b"));
+      return begun.length === 1 ? new Promise<void>((resolve) => (answer = resolve)) : undefined;
+    };
+    group.fetched("b", [0]);
+    await eventually("the beginning to be on its way", () => begun.length === 1);
+    group.rebalancing();
+    await eventually("what is handed over", () => begun.length === 2);
+    answer();
+    expect(begun.map(({ metadata }) => readCommitMetadata(metadata).starts)).toEqual([1, 0]);
   });
 });

@@ -124,6 +124,11 @@ export class AssignedPartition {
     this.#beginning = ++this.version;
   }
 
+  /** Whether its beginning is being committed: that may be known to the brokers already. */
+  get isBegun(): boolean {
+    return this.phase === "begin" && this.#beginning > 0;
+  }
+
   /** It is not certain any more that nobody else has it; nothing is handed over until that is. */
   suspend(): void {
     if (this.phase === "loading") return;
@@ -136,7 +141,6 @@ export class AssignedPartition {
   get wasReading(): boolean {
     return this.#wasReading;
   }
-
   /** Whether records were handed over, or might have been. */
   get hasRead(): boolean {
     return this.phase === "reading" || this.#wasReading;
@@ -148,10 +152,7 @@ export class AssignedPartition {
     this.phase = "reading";
   }
 
-  /**
-   * Whether the log begins anew, below what was committed: the topic was deleted and made again, or what it had is lost. Below what was fetched would be too much to
-   * say: of a partition whose leader moves both leaders may send the same.
-   */
+  /** Whether it begins below what was committed: a late answer of a former leader, or another log of the same name. */
   isBelow({ records }: RecordBatch): boolean {
     const first = records[0];
     return first !== undefined && this.isReady && first.offset < Math.min(this.#floor, this.#refetchedFrom);

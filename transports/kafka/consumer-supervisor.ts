@@ -70,7 +70,6 @@ export class ConsumerSupervisor {
       const begun = performance.now();
       const error = await this.#live();
       if (this.#stopping.signal.aborted) return;
-      this.#owner.down(error);
       // What has no name in the protocol comes from reading what the broker sent.
       if (error.type === undefined && (error.kind === "unknown" || error.kind === "invalid")) this.#passesUndecodable = true;
       this.#logger.warn(`Receiving in the group "${this.#group}" stopped: ${textOf(error)}. It is begun anew.`);
@@ -82,18 +81,22 @@ export class ConsumerSupervisor {
   /** @returns why it ended */
   async #live(): Promise<DriverError> {
     let member: DriverConsumer | undefined;
+    let error = new DriverError("unavailable", "stopped");
     try {
       member = await this.#owner.make(this.#passesUndecodable);
-      if (this.#stopping.signal.aborted) return new DriverError("unavailable", "stopped");
-      this.#member = member;
-      return await this.#watch(member);
-    } catch (error) {
-      return error instanceof DriverError ? error : new DriverError("unavailable", textOf(error), { cause: error });
-    } finally {
-      this.#end = undefined;
-      this.#member = undefined;
-      if (member) await this.#dispose(member);
+      if (!this.#stopping.signal.aborted) {
+        this.#member = member;
+        error = await this.#watch(member);
+      }
+    } catch (cause) {
+      error = cause instanceof DriverError ? cause : new DriverError("unavailable", textOf(cause), { cause });
     }
+    this.#end = undefined;
+    this.#member = undefined;
+    // Before it leaves the group, which may take long: what it had may be another's by then.
+    if (!this.#stopping.signal.aborted) this.#owner.down(error);
+    if (member) await this.#dispose(member);
+    return error;
   }
 
   async #watch(member: DriverConsumer): Promise<DriverError> {

@@ -15,6 +15,8 @@ export interface DeliveryHome {
   settled(delivery: KafkaDelivery): void;
   /** Called once when it is given back uncommitted. */
   left(delivery: KafkaDelivery): void;
+  /** It was run alone, failed, killed nobody, and is kept to be run again. */
+  survived(delivery: KafkaDelivery): void;
 }
 
 /** Open: nothing asked yet. Busy: a copy is on its way. */
@@ -68,6 +70,10 @@ export class KafkaDelivery implements Delivery {
 
   get isLost(): boolean {
     return this.partition.isLost;
+  }
+
+  survived(): void {
+    if (this.suspicion === "careful") this.#home.survived(this);
   }
 
   complete(): "settled" | "lost" {

@@ -59,7 +59,7 @@ export class GroupReader {
     this.#pump = new RecordPump(
       {
         begin: (partition) => this.#begin(partition),
-        careful: () => this.#careful.request(),
+        careful: (partition) => this.#careful.request(partition),
         pause: ({ topic, partition }) => this.#supervisor.member?.pause(topic, partition),
         resume: ({ topic, partition }) => this.#supervisor.member?.resume(topic, partition),
         passed: (partition) => this.#committer.later(partition),
@@ -68,7 +68,11 @@ export class GroupReader {
       {
         ...home,
         settled: (delivery) => this.#settled(delivery),
-        left: (delivery) => this.#pump.left(delivery),
+        left: (delivery) => {
+          this.#pump.left(delivery);
+          this.#careful.ended(delivery.record, "gone");
+        },
+        survived: ({ record }) => this.#careful.ended(record, "survived"),
       },
       sink,
       prefetch,
@@ -103,7 +107,7 @@ export class GroupReader {
       },
       logger,
     );
-    this.#skipped = new SkippedOffsets(connection, this.#partitions, () => this.#supervisor.member, logger);
+    this.#skipped = new SkippedOffsets(connection, this.#partitions, () => this.#supervisor.member, prefetch, logger);
     this.#careful = new CarefulRuns(this.#pump, this.#committer, () => this.#partitions, this.#stopping.signal, logger);
     this.#supervisor = new ConsumerSupervisor(
       {
@@ -222,8 +226,10 @@ export class GroupReader {
 
   #rebalancing(): void {
     this.#pump.isOpen = false;
+    const join = this.#joins;
     void this.#committer.handOver(this.#partitions).then((isDone) => {
-      this.#isHandedOver = isDone;
+      // An answer that comes after the next join says nothing of the one after that.
+      if (join === this.#joins) this.#isHandedOver = isDone;
     });
     this.#isJoined = false;
   }
@@ -240,19 +246,9 @@ export class GroupReader {
   #batch(batch: RecordBatch): Promise<void> | undefined {
     const partition = this.#partitions.get(batch.topic, batch.partition);
     if (!partition || batch.isStale) return undefined;
-    if (partition.isBeyond(batch)) {
-      this.#skipped.goBack(partition);
-      return undefined;
-    }
-    if (!partition.isBelow(batch)) return this.#pump.accept(partition, batch);
-    this.#environment.logger.warn(
-      `The log of ${batch.topic}/${batch.partition} begins anew, before what was committed: the topic was made again, or lost its end.`,
-    );
-    const anew = this.#partitions.replace(partition, true);
-    const first = batch.records[0]?.offset ?? 0;
-    anew.load(first, readCommitMetadata(""), this.#purpose.prefetch);
-    this.#supervisor.member?.resume(batch.topic, batch.partition);
-    return this.#pump.accept(anew, batch);
+    if (!partition.isBeyond(batch) && !partition.isBelow(batch)) return this.#pump.accept(partition, batch);
+    this.#skipped.goBack(partition);
+    return undefined;
   }
 
   #loaded(partition: AssignedPartition, { offset, metadata }: CommittedOffset): void {
@@ -283,6 +279,7 @@ export class GroupReader {
 
   #settled(delivery: KafkaDelivery): void {
     this.#pump.settled(delivery);
+    this.#careful.ended(delivery.record, "settled");
     if (this.#pump.uncommitted >= this.#commitAt) this.#committer.soon(delivery.partition);
     else this.#committer.later(delivery.partition);
   }

@@ -93,12 +93,13 @@ export class OffsetCommitter {
     const member = this.#owner.getMember();
     if (!member) return false;
     const snapshots = [...partitions]
-      .filter((partition) => partition.phase === "reading")
+      .filter((partition) => partition.phase === "reading" || partition.isBegun)
       .map((partition) => this.#snapshot(partition, true));
     if (snapshots.length === 0) return true;
     try {
       await member.commit(snapshots.map(({ offset }) => offset));
-      this.#settle(snapshots);
+      // With its start taken back nothing that was begun may be read.
+      this.#settle(snapshots.filter(({ partition }) => !partition.isBegun));
       // The starts that were taken back are told again if the partition stays.
       for (const { partition } of snapshots) partition.version++;
       return true;

@@ -25,5 +25,5 @@ export interface ReaderPurpose {
   readonly unassigned?: (topics: readonly string[]) => void;
   /** It reads; or not, and why. */
   status(down: DriverError | undefined): void;
-  readonly home: Omit<DeliveryHome, "settled" | "left">;
+  readonly home: Omit<DeliveryHome, "settled" | "left" | "survived">;
 }

@@ -21,7 +21,7 @@ export interface PumpOwner {
   /** Records of the partition wait, and its beginning is not committed yet. */
   begin(partition: AssignedPartition): void;
   /** Records of a partition that is read carefully wait. */
-  careful(): void;
+  careful(partition: AssignedPartition): void;
   pause(partition: AssignedPartition): void;
   resume(partition: AssignedPartition): void;
   /** Something of the partition is done that nobody was told of: other types' records, or gaps. */
@@ -203,7 +203,7 @@ export class RecordPump {
   }
 
   #ask(partition: AssignedPartition): void {
-    if (partition.phase !== "begin") this.#owner.careful();
+    if (partition.phase !== "begin") this.#owner.careful(partition);
     // What is begun without being handed over would count against the partition all the same, should the process die now.
     else if (this.#unsettled + this.#uncommitted < this.#prefetch) this.#owner.begin(partition);
   }

@@ -1,29 +1,45 @@
 import type { Logger } from "../../src/contracts/logger.js";
+import { delay } from "../../src/util/delay.js";
 import type { AssignedPartition } from "./assigned-partition.js";
+import { readCommitMetadata } from "./commit-metadata.js";
 import type { KafkaConnection } from "./connection.js";
+import type { PartitionOffset } from "./driver.js";
 import type { DriverConsumer } from "./driver-consumer.js";
 import { textOf } from "./errors.js";
 import type { PartitionSet } from "./partition-set.js";
 
+/** A broker that led the partition once may say for a moment where its log ended then. */
+const CONFIRM_MS = 1_000;
+
 /**
- * Goes back to what was not fetched of a partition. A client may stand anywhere: by a seek of an earlier assignment, by a batch of another generation that it
- * took for done, or since what it asked for is not in the log any more. Only the last is nothing to go back to, and the brokers know it.
+ * Goes back to what comes next of a partition, of which something else was fetched. A client may stand anywhere: by a seek of an earlier assignment, by a batch of
+ * another generation that it took for done, by the late answer of a broker that led the partition once, or since what it asked for is not in the log any more. Only
+ * the last is nothing to go back to, and the brokers know it.
  */
 export class SkippedOffsets {
   readonly #connection: KafkaConnection;
   readonly #partitions: PartitionSet;
   readonly #getMember: () => DriverConsumer | undefined;
+  readonly #prefetch: number;
   readonly #logger: Logger;
   readonly #looking = new WeakSet<AssignedPartition>();
 
-  constructor(connection: KafkaConnection, partitions: PartitionSet, getMember: () => DriverConsumer | undefined, logger: Logger) {
+  /** @param prefetch how many records are held at most */
+  constructor(
+    connection: KafkaConnection,
+    partitions: PartitionSet,
+    getMember: () => DriverConsumer | undefined,
+    prefetch: number,
+    logger: Logger,
+  ) {
     this.#connection = connection;
     this.#partitions = partitions;
     this.#getMember = getMember;
+    this.#prefetch = prefetch;
     this.#logger = logger;
   }
 
-  /** Has the partition, of which something else than what follows was fetched, fetched without a gap. */
+  /** Has the partition, of which something else than what comes next was fetched, fetched from there. */
   goBack(partition: AssignedPartition): void {
     if (this.#looking.has(partition)) return;
     this.#looking.add(partition);
@@ -36,24 +52,48 @@ export class SkippedOffsets {
   }
 
   async #goBack(partition: AssignedPartition): Promise<void> {
-    const { topic, fetched } = partition;
-    this.#logger.debug(
-      `Of ${topic}/${partition.partition} something behind ${fetched} was fetched, which comes next: it is fetched from there.`,
-    );
+    const name = `${partition.topic}/${partition.partition}`;
+    const { fetched } = partition;
+    this.#logger.debug(`Of ${name} something else than ${fetched} was fetched, which comes next: it is fetched from there.`);
+    let current = partition;
     try {
-      const starts = await this.#connection.admin((admin) => admin.offsets(topic, "earliest"));
-      const start = starts.find((each) => each.partition === partition.partition)?.offset ?? 0;
+      let [start, end] = await this.#boundsOf(partition);
+      if (end < fetched) {
+        await delay(CONFIRM_MS, this.#connection.closing);
+        [start, end] = await this.#boundsOf(partition);
+      }
       if (partition.isLost) return;
-      if (start > partition.fetched) {
+      if (end < fetched) {
+        current = this.#beginAnew(partition, start);
+      } else if (start > partition.fetched) {
         this.#logger.warn(
-          `The log of ${topic}/${partition.partition} begins at ${start}: what it had from ${fetched} on was deleted before it was read, by its retention or by hand.`,
+          `The log of ${name} begins at ${start}: what it had from ${fetched} on was deleted before it was read, by its retention or by hand.`,
         );
-        this.#partitions.passed(topic, partition.partition, partition.fetched, start);
+        this.#partitions.passed(partition.topic, partition.partition, partition.fetched, start);
       }
     } catch (error) {
       // Sought all the same: what comes next is looked at again.
-      this.#logger.debug(`Where the log of ${topic}/${partition.partition} begins cannot be read: ${textOf(error)}`);
+      this.#logger.debug(`Where the log of ${name} begins and ends cannot be read: ${textOf(error)}`);
     }
-    if (!partition.isLost) this.refetch(partition);
+    if (!current.isLost) this.refetch(current);
+  }
+
+  #beginAnew(partition: AssignedPartition, start: number): AssignedPartition {
+    this.#logger.warn(
+      `The log of ${partition.topic}/${partition.partition} begins anew, before what was fetched: the topic was made again, or lost its end.`,
+    );
+    const anew = this.#partitions.replace(partition, true);
+    anew.load(start, readCommitMetadata(""), this.#prefetch);
+    this.#getMember()?.resume(anew.topic, anew.partition);
+    return anew;
+  }
+
+  /** The first offset of the log, and the one after its last. */
+  async #boundsOf({ topic, partition }: AssignedPartition): Promise<readonly [number, number]> {
+    const [starts, ends] = await this.#connection.admin((admin) =>
+      Promise.all([admin.offsets(topic, "earliest"), admin.offsets(topic, "latest")]),
+    );
+    const of = (offsets: readonly PartitionOffset[]): number | undefined => offsets.find((each) => each.partition === partition)?.offset;
+    return [of(starts) ?? 0, of(ends) ?? Number.POSITIVE_INFINITY];
   }
 }

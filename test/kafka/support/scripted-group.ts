@@ -20,10 +20,11 @@ export class ScriptedGroup {
   readonly commits: (readonly CommitOffset[])[] = [];
   readonly seeks: string[] = [];
   /** Called before each commit: what it throws is the broker's answer. */
-  onCommit: (offsets: readonly CommitOffset[]) => void = () => {};
+  onCommit: (offsets: readonly CommitOffset[]) => Promise<void> | void = () => {};
   readonly warnings: string[] = [];
-  /** Where each log begins. */
+  /** Where each log begins, and ends. */
   earliest = 0;
+  latest: number = Number.POSITIVE_INFINITY;
   isExhausted = false;
   #handlers: ConsumerHandlers | undefined;
 
@@ -31,7 +32,7 @@ export class ScriptedGroup {
     const never = new AbortController().signal;
     const admin: Partial<DriverAdmin> = {
       committed: async (_, asked) => asked.map((topic): CommittedOffset => this.#committedOf(topic)),
-      offsets: async () => [{ partition: 0, offset: this.earliest }],
+      offsets: async (_, at) => [{ partition: 0, offset: at === "earliest" ? this.earliest : this.latest }],
     };
     const connection = {
       driver: { consumer: () => this.#consumer() },
@@ -88,6 +89,11 @@ export class ScriptedGroup {
     this.#handlers?.passed(topic, 0, from, to);
   }
 
+  /** The group is about to share its partitions out. */
+  rebalancing(): void {
+    this.#handlers?.rebalancing();
+  }
+
   /** The member is gone, and another one will be made. */
   async end(error: DriverError): Promise<void> {
     const handlers = this.#handlers;
@@ -96,9 +102,9 @@ export class ScriptedGroup {
     await eventually("another member", () => this.#handlers !== undefined);
   }
 
-  /** Another member has committed so. */
-  committedByAnother(topic: string, offset: number): void {
-    const metadata = writeCommitMetadata({ writer: "another", starts: 0, alone: undefined, done: new Uint8Array(0) });
+  /** Another member has committed so. @param starts how many members began there and died */
+  committedByAnother(topic: string, offset: number, starts = 0): void {
+    const metadata = writeCommitMetadata({ writer: "another", starts, alone: undefined, done: new Uint8Array(0) });
     this.committed.set(`${topic}/0`, { topic, partition: 0, offset, metadata });
   }
 
@@ -127,7 +133,7 @@ export class ScriptedGroup {
       resume: () => {},
       seek: (topic, _, offset) => void this.seeks.push(`${topic}@${offset}`),
       commit: async (offsets) => {
-        this.onCommit(offsets);
+        await this.onCommit(offsets);
         this.commits.push(offsets);
         for (const offset of offsets) this.committed.set(`${offset.topic}/${offset.partition}`, offset);
       },
