@@ -248,6 +248,7 @@ test("a run whose claim was lost to another is aborted, and its message is done 
   store.claimScript.push({ state: "busy", againInMs: 1_000 }, { state: "done", unsent: undefined });
   await vi.advanceTimersByTimeAsync(10_000);
   expect(String(reason)).toContain("claim on the message was lost");
+  await vi.advanceTimersByTimeAsync(2_000);
   expect(delivery.answer).toEqual({ verb: "complete" });
 });
 
