@@ -105,10 +105,13 @@ test("a message whose handler ends at once takes few promises, for each costs as
       if (type === "PROMISE") promises++;
     },
   }).enable();
-  for (let n = 0; n < 100; n++) deliver(made, n);
-  await settled();
+  // A few in each turn of the event loop: those that a slow machine does not get done in one wait for the next, with a promise.
+  for (let n = 0; n < 100; n++) {
+    deliver(made, n);
+    if (n % 20 === 19) await settled();
+  }
   hook.disable();
   expect(made.bus.health().endpoints[0]?.counts.handled).toBe(100);
   // One of them is the scripted delivery's own, and some are of the test.
-  expect(promises / 100).toBeLessThan(8);
+  expect(promises / 100).toBeLessThan(4);
 });
