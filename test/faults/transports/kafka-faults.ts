@@ -138,7 +138,12 @@ function retentions(server: KafkaUnderFault): readonly FaultKind[] {
       const readers = await endpointsOf(server, topic);
       const committed = await Promise.all(readers.map((endpoint) => admin.committed(endpoint, topic)));
       const partitions = (await admin.offsets(topic))
-        .map(({ partition, low }) => ({ partition, low, offset: Math.min(...committed.map((each) => each.get(partition) ?? -1)) }))
+        // A topic that was just made again may end before what was committed of the one before it.
+        .map(({ partition, low, high }) => ({
+          partition,
+          low,
+          offset: Math.min(high, ...committed.map((each) => each.get(partition) ?? -1)),
+        }))
         .filter(({ low, offset }) => offset > low);
       await admin.deleteRecords(topic, partitions);
       return `${topic}, ${partitions.length} partitions`;
