@@ -262,6 +262,23 @@ describe("a reader of a group", () => {
     expect(group.commits.flat().every(({ offset }, i, all) => i === 0 || offset >= (all[i - 1]?.offset ?? 0))).toBe(true);
   });
 
+  test("begins anew where the client was sent to the beginning of the log, also when the log is as long again by then", async () => {
+    const group = new ScriptedGroup(["a"]);
+    await group.join("a");
+    await group.ready();
+    group.fetched("a", range(0, 5));
+    await group.reach(5);
+    for (const delivery of group.deliveries) delivery.complete();
+    await eventually("all to be committed", () => group.committed.get("a/0")?.offset === 5);
+    group.latest = 5;
+    group.fetched("a", range(0, 2));
+    await eventually("the client to be sent to the beginning", () => group.seeks.length === 2);
+    expect(group.seeks.at(-1)).toBe("a@0");
+    group.fetched("a", range(0, 5));
+    await group.reach(10);
+    expect(group.handedOver.slice(5)).toEqual(range(0, 5).map((offset) => `a@${offset}`));
+  });
+
   test("begins anew where the log ends before what was fetched", async () => {
     const group = new ScriptedGroup(["a"]);
     await group.join("a");
@@ -270,13 +287,13 @@ describe("a reader of a group", () => {
     await group.reach(5);
     for (const delivery of group.deliveries) delivery.complete();
     await eventually("all to be committed", () => group.committed.get("a/0")?.offset === 5);
-    group.latest = 2;
-    group.fetched("a", range(0, 2));
+    group.latest = 4;
+    group.fetched("a", range(2, 4));
     await eventually("the client to be sent to the beginning", () => group.seeks.length === 2);
     expect(group.seeks.at(-1)).toBe("a@0");
-    group.fetched("a", range(0, 2));
-    await group.reach(7);
-    expect(group.handedOver.slice(5)).toEqual(["a@0", "a@1"]);
+    group.fetched("a", range(0, 4));
+    await group.reach(9);
+    expect(group.handedOver.slice(5)).toEqual(range(0, 4).map((offset) => `a@${offset}`));
   });
 
   test("hands others over again when a suspect has failed and killed nobody, and what follows the suspect when it is done", async () => {

@@ -247,7 +247,7 @@ export class GroupReader {
     const partition = this.#partitions.get(batch.topic, batch.partition);
     if (!partition || batch.isStale) return undefined;
     if (!partition.isBeyond(batch) && !partition.isBelow(batch)) return this.#pump.accept(partition, batch);
-    this.#skipped.goBack(partition);
+    this.#skipped.goBack(partition, batch);
     return undefined;
   }
 

@@ -4,7 +4,7 @@ import type { AssignedPartition } from "./assigned-partition.js";
 import { readCommitMetadata } from "./commit-metadata.js";
 import type { KafkaConnection } from "./connection.js";
 import type { PartitionOffset } from "./driver.js";
-import type { DriverConsumer } from "./driver-consumer.js";
+import type { DriverConsumer, RecordBatch } from "./driver-consumer.js";
 import { textOf } from "./errors.js";
 import type { PartitionSet } from "./partition-set.js";
 
@@ -40,10 +40,10 @@ export class SkippedOffsets {
   }
 
   /** Has the partition, of which something else than what comes next was fetched, fetched from there. */
-  goBack(partition: AssignedPartition): void {
+  goBack(partition: AssignedPartition, batch: RecordBatch): void {
     if (this.#looking.has(partition)) return;
     this.#looking.add(partition);
-    void this.#goBack(partition).finally(() => this.#looking.delete(partition));
+    void this.#goBack(partition, batch.fromOffset, partition.isBelow(batch)).finally(() => this.#looking.delete(partition));
   }
 
   /** Has it fetched from where it was fetched up to, wherever the client stands. */
@@ -51,19 +51,21 @@ export class SkippedOffsets {
     this.#getMember()?.seek(topic, partition, fetched);
   }
 
-  async #goBack(partition: AssignedPartition): Promise<void> {
+  async #goBack(partition: AssignedPartition, from: number, isBelow: boolean): Promise<void> {
     const name = `${partition.topic}/${partition.partition}`;
     const { fetched } = partition;
     this.#logger.debug(`Of ${name} something else than ${fetched} was fetched, which comes next: it is fetched from there.`);
     let current = partition;
     try {
       let [start, end] = await this.#boundsOf(partition);
-      if (end < fetched) {
+      // What was asked for from the beginning of the log on was asked for since what came next was not there: only a log of less records has no such offset.
+      const hadToBegin = isBelow && from <= start;
+      if (end < fetched && !hadToBegin) {
         await delay(CONFIRM_MS, this.#connection.closing);
         [start, end] = await this.#boundsOf(partition);
       }
       if (partition.isLost) return;
-      if (end < fetched) {
+      if (end < fetched || hadToBegin) {
         current = this.#beginAnew(partition, start);
       } else if (start > partition.fetched) {
         this.#logger.warn(
@@ -72,8 +74,9 @@ export class SkippedOffsets {
         this.#partitions.passed(partition.topic, partition.partition, partition.fetched, start);
       }
     } catch (error) {
-      // Sought all the same: what comes next is looked at again.
       this.#logger.debug(`Where the log of ${name} begins and ends cannot be read: ${textOf(error)}`);
+      // What was fetched is fetched, and looked at, again: of another log nothing would tell where this one is read on.
+      if (isBelow && !partition.isLost) return this.#getMember()?.seek(partition.topic, partition.partition, from);
     }
     if (!current.isLost) this.refetch(current);
   }
