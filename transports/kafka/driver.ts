@@ -86,9 +86,9 @@ export interface DriverAdmin {
   topicConfig(topic: string, names: readonly string[]): Promise<Readonly<Record<string, string>>>;
   /** The same of a broker, by its id. */
   brokerConfig(broker: number, names: readonly string[]): Promise<Readonly<Record<string, string>>>;
-  /** Where each partition begins, ends, or is at a time (its end when nothing is that young). */
+  /** Where each partition begins, ends, or is at a time (its end when nothing is that young). At least one. @throws DriverError */
   offsets(topic: string, at: "earliest" | "latest" | { readonly time: number }): Promise<readonly PartitionOffset[]>;
-  /** What the group has committed of all partitions of these topics, which must exist. */
+  /** What the group has committed of these topics; a partition of which it has committed nothing is left out. */
   committed(groupId: string, topics: readonly string[]): Promise<readonly CommittedOffset[]>;
   /** Whether the group has committed anything, of whatever topic. */
   hasCommitted(groupId: string): Promise<boolean>;

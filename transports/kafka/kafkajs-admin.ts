@@ -12,6 +12,8 @@ import type { KafkajsHome } from "./kafkajs-home.js";
 
 /** How often kafkajs repeats what a controller that moved, or a leader that is being elected, refused. */
 const RETRY = { retries: 5, initialRetryTime: 100, maxRetryTime: 1_000 };
+/** What the protocol says of a partition of which a group has committed nothing. */
+const NOTHING_COMMITTED = -1;
 /** Topics that are asked about one by one, at a time. */
 const ALONE_AT_A_TIME = 10;
 
@@ -105,25 +107,34 @@ export class KafkajsAdmin implements DriverAdmin {
   }
 
   async offsets(topic: string, at: "earliest" | "latest" | { readonly time: number }): Promise<readonly PartitionOffset[]> {
-    if (typeof at === "object") {
-      const found = await this.#call((admin) => admin.fetchTopicOffsetsByTimestamp(topic, at.time));
-      return found.map(({ partition, offset }) => ({ partition, offset: Number(offset) }));
-    }
-    const found = await this.#call((admin) => admin.fetchTopicOffsets(topic));
-    return found.map(({ partition, high, low }) => ({ partition, offset: Number(at === "earliest" ? low : high) }));
+    const found =
+      typeof at === "object"
+        ? await this.#call((admin) => admin.fetchTopicOffsetsByTimestamp(topic, at.time))
+        : (await this.#call((admin) => admin.fetchTopicOffsets(topic))).map(({ partition, high, low }) => ({
+            partition,
+            offset: at === "earliest" ? low : high,
+          }));
+    // kafkajs tells of the partitions that it knows: none at all, when it was just looking for those of others.
+    if (found.length === 0) throw new DriverError("unavailable", `the partitions of the topic "${topic}" are not known at this moment`);
+    return found.map(({ partition, offset }) => ({ partition, offset: Number(offset) }));
   }
 
   async committed(groupId: string, topics: readonly string[]): Promise<readonly CommittedOffset[]> {
     if (topics.length === 0) return [];
-    const found = await this.#call((admin) => admin.fetchOffsets({ groupId, topics: [...topics] }));
-    return found.flatMap(({ topic, partitions }) =>
-      partitions.map(({ partition, offset, metadata }) => ({ topic, partition, offset: Number(offset), metadata: metadata ?? "" })),
-    );
+    const asked = new Set(topics);
+    // Of single topics kafkajs asks for the partitions that it knows: none at all, when it was just looking for those of others.
+    const found = await this.#call((admin) => admin.fetchOffsets({ groupId }));
+    return found
+      .filter(({ topic }) => asked.has(topic))
+      .flatMap(({ topic, partitions }) =>
+        partitions.map(({ partition, offset, metadata }) => ({ topic, partition, offset: Number(offset), metadata: metadata ?? "" })),
+      )
+      .filter(({ offset }) => offset !== NOTHING_COMMITTED);
   }
 
   async hasCommitted(groupId: string): Promise<boolean> {
     const found = await this.#call((admin) => admin.fetchOffsets({ groupId }));
-    return found.some(({ partitions }) => partitions.some(({ offset }) => Number(offset) !== -1));
+    return found.some(({ partitions }) => partitions.some(({ offset }) => Number(offset) !== NOTHING_COMMITTED));
   }
 
   async deleteRecords(topic: string, before: readonly PartitionOffset[]): Promise<void> {

@@ -253,8 +253,8 @@ export class EndpointReceiver implements Receiver {
    * nothing else tells; a new member reads it from its first record.
    */
   #renewForgotten(reading: readonly AssignedPartition[], committed: readonly CommittedOffset[]): void {
-    const forgotten = new Set(committed.filter(({ offset }) => offset === -1).map(({ topic, partition }) => `${topic}/${partition}`));
-    const remade = reading.find(({ topic, partition, isLost }) => !isLost && forgotten.has(`${topic}/${partition}`));
+    const known = new Set(committed.map(({ topic, partition }) => `${topic}/${partition}`));
+    const remade = reading.find(({ topic, partition, isLost }) => !isLost && !known.has(`${topic}/${partition}`));
     if (remade) this.#reader.renew(`the topic "${remade.topic}" was deleted and made again`);
   }
 

@@ -3,7 +3,7 @@ import { delay } from "../../src/util/delay.js";
 import type { AssignedPartition } from "./assigned-partition.js";
 import { readCommitMetadata } from "./commit-metadata.js";
 import type { KafkaConnection } from "./connection.js";
-import type { PartitionOffset } from "./driver.js";
+import { DriverError, type PartitionOffset } from "./driver.js";
 import type { DriverConsumer, RecordBatch } from "./driver-consumer.js";
 import { textOf } from "./errors.js";
 import type { PartitionSet } from "./partition-set.js";
@@ -96,7 +96,13 @@ export class SkippedOffsets {
     const [starts, ends] = await this.#connection.admin((admin) =>
       Promise.all([admin.offsets(topic, "earliest"), admin.offsets(topic, "latest")]),
     );
-    const of = (offsets: readonly PartitionOffset[]): number | undefined => offsets.find((each) => each.partition === partition)?.offset;
-    return [of(starts) ?? 0, of(ends) ?? Number.POSITIVE_INFINITY];
+    return [offsetOf(partition, starts), offsetOf(partition, ends)];
   }
+}
+
+/** @throws DriverError when nothing is known of the partition at this moment */
+function offsetOf(partition: number, offsets: readonly PartitionOffset[]): number {
+  const found = offsets.find((each) => each.partition === partition);
+  if (!found) throw new DriverError("unavailable", `nothing is known of partition ${partition}`);
+  return found.offset;
 }
