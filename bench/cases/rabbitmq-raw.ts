@@ -24,7 +24,9 @@ async function open(prefix: string): Promise<Raw> {
   return { connections, publishing, consuming, exchange, queue };
 }
 
-async function close({ connections }: Raw): Promise<void> {
+async function close({ connections, publishing }: Raw): Promise<void> {
+  // A message may be handled before it is confirmed, and a confirm that does not come any more ends the process.
+  await publishing.waitForConfirms();
   await Promise.all(connections.map((connection) => connection.close()));
 }
 
