@@ -1,6 +1,6 @@
 export type { SharedAccessKey } from "./authorization/shared-key-authorizer.js";
 export { DEVELOPMENT_KEY } from "./authorization/shared-key-authorizer.js";
-export { BrokerError } from "./broker/contracts.js";
+export { BrokerError } from "./broker/broker-error.js";
 export type { QueueDescription, SubscriptionDescription, Tier, TopicDescription } from "./broker/descriptions.js";
 export { ConfigError } from "./config/config-problems.js";
 export { type Emulator, type EmulatorOptions, startEmulator } from "./emulator.js";

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { SharedKeyAuthorizer } from "../authorization/shared-key-authorizer.js";
-import { BrokerError } from "../broker/contracts.js";
+import { BrokerError } from "../broker/broker-error.js";
 import type { ServiceBusNamespace } from "../broker/service-bus-namespace.js";
 import { Administration, type AdministrationResponse } from "./administration.js";
 import { writeError } from "./atom.js";

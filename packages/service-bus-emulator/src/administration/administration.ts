@@ -1,4 +1,4 @@
-import { BrokerError } from "../broker/contracts.js";
+import { BrokerError } from "../broker/broker-error.js";
 import {
   DEFAULT_QUEUE,
   DEFAULT_RULE,

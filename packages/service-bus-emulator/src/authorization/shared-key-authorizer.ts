@@ -1,4 +1,5 @@
-import { type Authorizer, BrokerError, type Grant, type Right } from "../broker/contracts.js";
+import { BrokerError } from "../broker/broker-error.js";
+import type { Authorizer, Grant, Right } from "../broker/contracts.js";
 import { withoutHost } from "../broker/entity-path.js";
 import { errors } from "../broker/errors.js";
 import type { ServiceBusNamespace } from "../broker/service-bus-namespace.js";

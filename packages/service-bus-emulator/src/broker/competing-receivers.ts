@@ -1,4 +1,4 @@
-import type { BrokerError } from "./contracts.js";
+import type { BrokerError } from "./broker-error.js";
 import type { QueueReceiver } from "./queue-receiver.js";
 
 /** The receivers of a queue that have no session, each of which gets messages in its turn while it has credit. */

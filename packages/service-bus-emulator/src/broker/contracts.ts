@@ -1,23 +1,10 @@
 import type { AmqpValue } from "../amqp/values.js";
+import type { BrokerError } from "./broker-error.js";
 
 /**
  * What the protocol (src/service-bus/) asks of the broker. Every call is synchronous and throws a {@link BrokerError} when it is refused;
  * with a data folder the caller answers its client only after {@link Namespace.kept} says that the effect is written.
  */
-
-/**
- * A refusal. `condition` is the AMQP error condition that Azure Service Bus answers ("amqp:not-found",
- * "com.microsoft:message-lock-lost", ...), `message` its description.
- */
-export class BrokerError extends Error {
-  override readonly name: string = "BrokerError";
-  readonly condition: string;
-
-  constructor(condition: string, description: string) {
-    super(description);
-    this.condition = condition;
-  }
-}
 
 /** A message as a client sent it. The broker copies `bare`, which may be a view of more. */
 export interface IncomingMessage {

@@ -1,6 +1,7 @@
 import type { BrokerContext } from "./broker-context.js";
+import type { BrokerError } from "./broker-error.js";
 import { CompetingReceivers } from "./competing-receivers.js";
-import type { BrokerError, Delivery } from "./contracts.js";
+import type { Delivery } from "./contracts.js";
 import { errors } from "./errors.js";
 import { type Lock, newToken } from "./lock-table.js";
 import { MessageStore } from "./message-store.js";

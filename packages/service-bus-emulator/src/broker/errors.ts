@@ -1,4 +1,4 @@
-import { BrokerError } from "./contracts.js";
+import { BrokerError } from "./broker-error.js";
 
 /** The refusals of Azure Service Bus, each with the condition that its SDKs know. */
 export const errors = {

@@ -1,7 +1,8 @@
 import { DecodeError } from "../amqp/amqp-error.js";
 import { integerOf } from "../amqp/values.js";
 import type { BrokerContext } from "./broker-context.js";
-import { BrokerError, type IncomingMessage } from "./contracts.js";
+import { BrokerError } from "./broker-error.js";
+import type { IncomingMessage } from "./contracts.js";
 import type { QueueDescription, TopicDescription } from "./descriptions.js";
 import { DuplicateHistory, duplicateKey } from "./duplicate-history.js";
 import { errors } from "./errors.js";

@@ -1,6 +1,6 @@
 import type { AmqpValue } from "../amqp/values.js";
 import type { BrokerContext } from "./broker-context.js";
-import { BrokerError } from "./contracts.js";
+import { BrokerError } from "./broker-error.js";
 import type { UndeliverableReason } from "./delivering-queue.js";
 import { type EntityStatus, MAX_DURATION, type QueueDescription, type SubscriptionDescription } from "./descriptions.js";
 import { errors } from "./errors.js";

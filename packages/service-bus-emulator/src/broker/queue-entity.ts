@@ -1,5 +1,6 @@
 import type { BrokerContext } from "./broker-context.js";
-import type { BrokerError, IncomingMessage, Sendable } from "./contracts.js";
+import type { BrokerError } from "./broker-error.js";
+import type { IncomingMessage, Sendable } from "./contracts.js";
 import type { QueueDescription } from "./descriptions.js";
 import { errors } from "./errors.js";
 import { Intake } from "./intake.js";

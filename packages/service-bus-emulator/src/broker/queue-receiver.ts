@@ -1,4 +1,5 @@
-import type { BrokerError, Delivery, ReceiveMode, Receiver, ReceiverOptions } from "./contracts.js";
+import type { BrokerError } from "./broker-error.js";
+import type { Delivery, ReceiveMode, Receiver, ReceiverOptions } from "./contracts.js";
 import type { Session } from "./session.js";
 
 /** What a receiver asks of its queue. */

@@ -1,5 +1,6 @@
 import type { BrokerContext, Faults } from "./broker-context.js";
-import type { BrokerError, Namespace, Receivable, RuleDescription, Sendable, Subscription } from "./contracts.js";
+import type { BrokerError } from "./broker-error.js";
+import type { Namespace, Receivable, RuleDescription, Sendable, Subscription } from "./contracts.js";
 import { assertValidQueue, assertValidSubscription, assertValidTopic } from "./description-rules.js";
 import {
   DEFAULT_QUEUE,

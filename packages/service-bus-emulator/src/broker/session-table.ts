@@ -1,4 +1,5 @@
-import { BrokerError, type Receiver, type ReceiverOptions, type SessionRequest } from "./contracts.js";
+import { BrokerError } from "./broker-error.js";
+import type { Receiver, ReceiverOptions, SessionRequest } from "./contracts.js";
 import { errors } from "./errors.js";
 import { QueueReceiver, type ReceiverQueue } from "./queue-receiver.js";
 import { Session } from "./session.js";

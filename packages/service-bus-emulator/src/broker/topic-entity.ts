@@ -1,5 +1,6 @@
 import type { BrokerContext } from "./broker-context.js";
-import type { BrokerError, IncomingMessage, Sendable, StoredMessage } from "./contracts.js";
+import type { BrokerError } from "./broker-error.js";
+import type { IncomingMessage, Sendable, StoredMessage } from "./contracts.js";
 import type { TopicDescription } from "./descriptions.js";
 import { errors } from "./errors.js";
 import { IdleWatch } from "./idle-watch.js";

@@ -1,4 +1,4 @@
-import { BrokerError } from "../broker/contracts.js";
+import { BrokerError } from "../broker/broker-error.js";
 import type { ServiceBusNamespace } from "../broker/service-bus-namespace.js";
 import { ConfigError } from "./config-problems.js";
 import type { EmulatorConfig } from "./emulator-config.js";

@@ -1,5 +1,5 @@
 import { AmqpError } from "../amqp/amqp-error.js";
-import { BrokerError } from "../broker/contracts.js";
+import { BrokerError } from "../broker/broker-error.js";
 
 /** Any error as one that a peer can be told; what nobody foresaw is an internal error. */
 export function toAmqpError(error: unknown): AmqpError {

@@ -1,5 +1,6 @@
 import type { IncomingDelivery, IncomingLink, IncomingLinkHandler } from "../amqp/incoming-link.js";
-import type { BrokerError, Namespace, Sendable } from "../broker/contracts.js";
+import type { BrokerError } from "../broker/broker-error.js";
+import type { Namespace, Sendable } from "../broker/contracts.js";
 import { toAmqpError } from "./errors.js";
 import { isSendable } from "./management/operations.js";
 import { readMessages } from "./message-format.js";

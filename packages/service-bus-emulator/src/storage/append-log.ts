@@ -1,5 +1,5 @@
 import { closeSync, openSync, writevSync } from "node:fs";
-import { BrokerError } from "../broker/contracts.js";
+import { BrokerError } from "../broker/broker-error.js";
 
 /** What is waited for until it is written. */
 interface Batch {

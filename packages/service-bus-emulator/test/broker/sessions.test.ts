@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { BrokerError } from "../../src/broker/contracts.js";
+import type { BrokerError } from "../../src/broker/broker-error.js";
 import type { QueueEntity } from "../../src/broker/queue-entity.js";
 import { acceptSession, message, namespaceOfTest, receive, refusal, TestReceiver } from "../support/broker.js";
 import type { ManualClock } from "../support/manual-clock.js";

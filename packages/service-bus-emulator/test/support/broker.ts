@@ -1,14 +1,7 @@
 import { encodeValue } from "../../src/amqp/encoder.js";
 import { type AmqpValue, described, map, timestamp, ulong } from "../../src/amqp/values.js";
-import type {
-  BrokerError,
-  Delivery,
-  IncomingMessage,
-  Receivable,
-  ReceiveMode,
-  Receiver,
-  StoredMessage,
-} from "../../src/broker/contracts.js";
+import type { BrokerError } from "../../src/broker/broker-error.js";
+import type { Delivery, IncomingMessage, Receivable, ReceiveMode, Receiver, StoredMessage } from "../../src/broker/contracts.js";
 import { PropertyIndex, readApplicationProperties } from "../../src/broker/message-sections.js";
 import { ServiceBusNamespace } from "../../src/broker/service-bus-namespace.js";
 import { ManualClock } from "./manual-clock.js";
