@@ -35,9 +35,10 @@ export function kafkajsHome(module: KafkajsModule, options: ResolvedOptions, cli
       : connectSocket({ host, port }, onConnect);
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
     socket.setNoDelay(true);
+    // The last one is the first to see what is written, whole as kafkajs wrote it, and what comes.
+    fillRequests(socket);
     if (codec !== undefined) markFetches(socket, codec);
     onlyWholeResponses(socket);
-    fillRequests(socket);
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
     if (isCut) socket.destroy(new Error("the connection is no longer wanted"));

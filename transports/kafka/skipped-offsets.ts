@@ -8,8 +8,8 @@ import type { DriverConsumer, RecordBatch } from "./driver-consumer.js";
 import { textOf } from "./errors.js";
 import type { PartitionSet } from "./partition-set.js";
 
-/** A broker that led the partition once may say for a moment where its log ended then. */
-const CONFIRM_MS = 1_000;
+/** What cannot be known, or be believed, is asked again after this: a broker that led the partition once may say for a moment where its log ended then. */
+const ASK_AGAIN_MS = 1_000;
 
 /**
  * Goes back to what comes next of a partition, of which something else was fetched. A client may stand anywhere: by a seek of an earlier assignment, by a batch of
@@ -61,7 +61,7 @@ export class SkippedOffsets {
       // What was asked for from the beginning of the log on was asked for since what came next was not there: only a log of less records has no such offset.
       const hadToBegin = isBelow && from <= start;
       if (end < fetched && !hadToBegin) {
-        await delay(CONFIRM_MS, this.#connection.closing);
+        await delay(ASK_AGAIN_MS, this.#connection.closing);
         [start, end] = await this.#boundsOf(partition);
       }
       if (partition.isLost) return;
@@ -75,6 +75,7 @@ export class SkippedOffsets {
       }
     } catch (error) {
       this.#logger.debug(`Where the log of ${name} begins and ends cannot be read: ${textOf(error)}`);
+      await delay(ASK_AGAIN_MS, this.#connection.closing);
       // What was fetched is fetched, and looked at, again: of another log nothing would tell where this one is read on.
       if (isBelow && !partition.isLost) return this.#getMember()?.seek(partition.topic, partition.partition, from);
     }
