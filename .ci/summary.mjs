@@ -12,6 +12,8 @@ const reports = readdirSync(folder).filter((name) => name.endsWith(".json"));
 const total = { passed: 0, failed: 0, skipped: 0 };
 /** Tests that were skipped since their broker is missing. @type {string[]} */
 const withoutBroker = [];
+/** Tests that passed at their second try, each with the first line of what the first said. @type {string[]} */
+const secondTries = [];
 /** Failed tests, each with the first line of what it said. @type {string[]} */
 const failedTests = [];
 
@@ -22,7 +24,9 @@ for (const name of reports) {
   total.skipped += report.numPendingTests + report.numTodoTests;
   for (const { assertionResults } of report.testResults) {
     for (const { fullName, status, failureMessages } of assertionResults) {
-      if (status === "failed") failedTests.push(`${fullName}: ${failureMessages?.[0]?.split("\n")[0] ?? "no message"}`);
+      const said = `${fullName}: ${failureMessages?.[0]?.split("\n")[0] ?? "no message"}`;
+      if (status === "failed") failedTests.push(said);
+      if (status === "passed" && failureMessages?.length > 0) secondTries.push(said);
       if (status !== "passed" && status !== "failed" && fullName.includes("needs a broker: ")) withoutBroker.push(fullName);
     }
   }
@@ -31,6 +35,7 @@ for (const name of reports) {
 if (failedCommands.length > 0 && total.failed === 0) total.failed = failedCommands.length;
 
 console.log();
+for (const test of secondTries) console.log(`passed at the second try only: ${test}`);
 for (const test of failedTests) console.log(`failed: ${test}`);
 for (const command of failedCommands) console.log(`failed: ${command}`);
 if (withoutBroker.length > 0) console.log(`${withoutBroker.length} tests had no broker, the first: ${withoutBroker[0]}`);
