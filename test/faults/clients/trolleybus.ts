@@ -9,6 +9,8 @@ import type { Client, Handler, PublishFailure } from "./client.js";
 
 /** Short, so that a run of some minutes sees many rounds: 2 x 3 runs before a message is given up. */
 const RETRY = { immediate: 1, immediateDelay: 20, delays: ["1s", "3s"], giveUpOn: [NonRetryableError] } as const;
+/** Of all attempts of a message together. */
+export const RETRY_DELAYS_MS = 4_000;
 /** Short, so that alarms and outages outlast it. */
 const PUBLISH_TIMEOUT = "10s";
 
