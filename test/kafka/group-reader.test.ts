@@ -333,4 +333,39 @@ describe("a reader of a group", () => {
     answer();
     expect(begun.map(({ metadata }) => readCommitMetadata(metadata).starts)).toEqual([1, 0]);
   });
+
+  test("that stops while the group shares out its partitions commits what it has done since, once it knows what stays with it", async () => {
+    const group = new ScriptedGroup(["a"]);
+    await group.join("a");
+    await group.ready();
+    group.fetched("a", range(0, 2));
+    await group.reach(2);
+    group.rebalancing();
+    for (const delivery of group.deliveries) delivery.complete();
+    let isClosed = false;
+    const closed = group.reader.close(performance.now() + 5_000).then(() => {
+      isClosed = true;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(isClosed).toBe(false);
+    await group.join("a");
+    await closed;
+    expect(group.committed.get("a/0")?.offset).toBe(2);
+  });
+
+  test("that stops while the group shares out its partitions waits for nothing when all that it has done is committed", {
+    // Nobody ever joins again: it would wait for 5 s.
+    timeout: 4_000,
+  }, async () => {
+    const group = new ScriptedGroup(["a"]);
+    await group.join("a");
+    await group.ready();
+    group.fetched("a", range(0, 2));
+    await group.reach(2);
+    for (const delivery of group.deliveries) delivery.complete();
+    await eventually("all to be committed", () => group.committed.get("a/0")?.offset === 2);
+    group.rebalancing();
+    await group.reader.close(performance.now() + 60_000);
+    expect(group.committed.get("a/0")?.offset).toBe(2);
+  });
 });

@@ -46,6 +46,8 @@ export class GroupReader {
   /** How often a member of ours was given its part. */
   #joins = 0;
   #isJoined = false;
+  /** The group shares out its partitions, and this member has not heard yet what it is given. */
+  #isRebalancing = false;
   #isHandedOver = false;
   #changed: (() => void)[] = [];
   #lastDown: DriverError | undefined;
@@ -164,7 +166,7 @@ export class GroupReader {
         return;
       if (this.#lastDown?.isForGood) throw this.#lastDown;
       if (performance.now() > deadline) throw this.#lastDown ?? new DriverError("timeout", "the group did not share out its partitions");
-      await settledBy(performance.now() + 100, new Promise<void>((resolve) => this.#changed.push(resolve)));
+      await this.#whenChanged(performance.now() + 100);
     }
   }
 
@@ -181,6 +183,8 @@ export class GroupReader {
   async close(deadline: number): Promise<void> {
     this.stop();
     const lastCommit = Math.min(deadline, performance.now() + LAST_COMMIT_MS);
+    // Nothing can be committed until the group has shared out its partitions; what stays with this member can be then, and nobody handles it again.
+    while (this.#isBetweenParts && this.#committer.isBehind && performance.now() < lastCommit) await this.#whenChanged(lastCommit);
     await settledBy(lastCommit, this.#committer.flush());
     this.#committer.close();
     if (this.#isJoined) await settledBy(lastCommit, this.#committer.handOver(this.#partitions));
@@ -198,6 +202,7 @@ export class GroupReader {
   #joined(assignment: Assignment): void {
     const join = ++this.#joins;
     this.#isJoined = true;
+    this.#isRebalancing = false;
     const isHandedOver = this.#isHandedOver;
     this.#isHandedOver = false;
     this.#lastDown = undefined;
@@ -232,10 +237,12 @@ export class GroupReader {
       if (join === this.#joins) this.#isHandedOver = isDone;
     });
     this.#isJoined = false;
+    this.#isRebalancing = true;
   }
 
   #down(error: DriverError): void {
     this.#isJoined = false;
+    this.#isRebalancing = false;
     this.#pump.isOpen = false;
     this.#lastDown = error;
     this.#partitions.memberEnded();
@@ -286,6 +293,15 @@ export class GroupReader {
 
   #tellIfExhausted(): void {
     if (this.isExhausted) this.#purpose.exhausted?.();
+  }
+
+  /** Whether the member is to be told its part, or where it goes on there. */
+  get #isBetweenParts(): boolean {
+    return this.#isRebalancing || [...this.#partitions].some(({ isReady }) => !isReady);
+  }
+
+  #whenChanged(deadline: number): Promise<unknown> {
+    return settledBy(deadline, new Promise<void>((resolve) => this.#changed.push(resolve)));
   }
 
   #tellChanged(): void {

@@ -58,6 +58,11 @@ export class OffsetCommitter {
     if (!this.#timer && !this.#isSoon && !this.#isBusy) this.#arm(COMMIT_EVERY_MS);
   }
 
+  /** Whether something is to be committed. */
+  get isBehind(): boolean {
+    return this.#changed.size > 0;
+  }
+
   /** At the end of this turn of the event loop, or after the commit that is on its way. */
   soon(partition: AssignedPartition): void {
     this.#changed.add(partition);
