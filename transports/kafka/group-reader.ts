@@ -158,12 +158,7 @@ export class GroupReader {
   async whenReading(timeoutMs: number): Promise<void> {
     const deadline = performance.now() + longestJoin(this.#environment.options, timeoutMs);
     for (;;) {
-      if (
-        this.#isJoined &&
-        [...this.#partitions].every(({ isReady }) => isReady) &&
-        (await this.#loader.haveBegun([...this.#roles.keys()]))
-      )
-        return;
+      if (this.#isJoined && this.#partitions.areReady && (await this.#loader.haveBegun([...this.#roles.keys()]))) return;
       if (this.#lastDown?.isForGood) throw this.#lastDown;
       if (performance.now() > deadline) throw this.#lastDown ?? new DriverError("timeout", "the group did not share out its partitions");
       await this.#whenChanged(performance.now() + 100);
@@ -174,9 +169,7 @@ export class GroupReader {
   stop(): void {
     this.#stopping.abort();
     this.#pump.stop();
-    for (const partition of this.#partitions) {
-      if (!partition.isPaused) this.#supervisor.member?.pause(partition.topic, partition.partition);
-    }
+    for (const { topic, partition, isPaused } of this.#partitions) if (!isPaused) this.#supervisor.member?.pause(topic, partition);
   }
 
   /** Commits what is done and leaves the group. Never rejects. */
@@ -184,7 +177,8 @@ export class GroupReader {
     this.stop();
     const lastCommit = Math.min(deadline, performance.now() + LAST_COMMIT_MS);
     // Nothing can be committed until the group has shared out its partitions; what stays with this member can be then, and nobody handles it again.
-    while (this.#isBetweenParts && this.#committer.isBehind && performance.now() < lastCommit) await this.#whenChanged(lastCommit);
+    while ((this.#isRebalancing || !this.#partitions.areReady) && this.#committer.isBehind && performance.now() < lastCommit)
+      await this.#whenChanged(lastCommit);
     await settledBy(lastCommit, this.#committer.flush());
     this.#committer.close();
     if (this.#isJoined) await settledBy(lastCommit, this.#committer.handOver(this.#partitions));
@@ -293,11 +287,6 @@ export class GroupReader {
 
   #tellIfExhausted(): void {
     if (this.isExhausted) this.#purpose.exhausted?.();
-  }
-
-  /** Whether the member is to be told its part, or where it goes on there. */
-  get #isBetweenParts(): boolean {
-    return this.#isRebalancing || [...this.#partitions].some(({ isReady }) => !isReady);
   }
 
   #whenChanged(deadline: number): Promise<unknown> {

@@ -22,6 +22,11 @@ export class PartitionSet {
     return this.#partitions.values();
   }
 
+  /** Whether it is known of each where it goes on. */
+  get areReady(): boolean {
+    return [...this].every(({ isReady }) => isReady);
+  }
+
   get(topic: string, partition: number): AssignedPartition | undefined {
     return this.#partitions.get(keyOf(topic, partition));
   }
