@@ -67,7 +67,7 @@ export class MessageBus implements Bus {
       publisher: this.#publisher,
       sender: this.#sender,
       budget: this.#budget,
-      leases: new LeaseKeeper(logger),
+      leases: new LeaseKeeper(store, logger),
       ambientContext,
       userSteps: this.#userSteps,
       maxMessageBytes,

@@ -4,9 +4,9 @@ import type { OutgoingMessage } from "./transport.js";
 /**
  * Remembers what was handled, by (endpoint, message id). With a transaction it also keeps what is to be sent. One for a bus.
  *
- * The rule of trouble: when a method rejects (but for `provision` and a wrong option), the core keeps the delivery, pauses the endpoint, says so in
- * `health()` and tries again, for ever; it is never counted against a message. What became of a `done` that rejected is not known (the
- * commit may have got through): the core claims again and believes the answer.
+ * The rule of trouble: when a method rejects (but for `provision` and a wrong option), or answers what this file does not know, the core keeps the
+ * delivery, pauses the endpoint, says so in `health()` and tries again, for ever; it is never counted against a message. What became of such a
+ * `done` is not known (the commit may have got through): the core claims again and believes the answer.
  */
 export interface Store {
   readonly name: string;

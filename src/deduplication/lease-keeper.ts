@@ -1,15 +1,19 @@
 import type { Logger } from "../contracts/logger.js";
+import type { Store } from "../contracts/store.js";
 import { CLAIM_LEASE_MS } from "../options/defaults.js";
 import type { KeptLease } from "../pipeline/incoming-message.js";
 import { describeError } from "../retry/describe-error.js";
+import { checkedRenewal } from "./store-answer.js";
 
 /** Renews the claims of all runs under way, every third of their lease, with one timer for all of them. */
 export class LeaseKeeper {
+  readonly #store: Store;
   readonly #logger: Logger;
   readonly #kept: Set<KeptLease> = new Set();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(logger: Logger) {
+  constructor(store: Store, logger: Logger) {
+    this.#store = store;
     this.#logger = logger;
   }
 
@@ -35,7 +39,8 @@ export class LeaseKeeper {
 
   async #renew(kept: KeptLease): Promise<void> {
     try {
-      if (!(await kept.lease.renew(CLAIM_LEASE_MS)) && this.#kept.delete(kept)) kept.endpoint.claimLost(kept.message);
+      const isHeld = checkedRenewal(this.#store, await kept.lease.renew(CLAIM_LEASE_MS));
+      if (!isHeld && this.#kept.delete(kept)) kept.endpoint.claimLost(kept.message);
     } catch (error) {
       // The next round tries again; two of the three that a lease lasts may fail.
       this.#logger.warn(`A claim could not be renewed: ${describeError(error).message}`);

@@ -1,5 +1,6 @@
 import type { Claim, ClaimRequest, Kept, Lease } from "../contracts/store.js";
 import type { OutgoingMessage } from "../contracts/transport.js";
+import { checkedClaim, checkedKept, isClaim } from "../deduplication/store-answer.js";
 import { CLAIM_LEASE_MS } from "../options/defaults.js";
 import { describeError } from "../retry/describe-error.js";
 import { BusyElsewhere, RunAgain } from "./control.js";
@@ -39,7 +40,7 @@ export class Deduplicator {
     } catch (error) {
       answer = Promise.reject(error);
     }
-    return "state" in answer ? this.#accept(message, answer) : this.#acceptLater(message, request, answer);
+    return isClaim(answer) ? this.#accept(message, answer) : this.#acceptLater(message, request, answer);
   }
 
   /** The run has succeeded. @throws RunAgain when the store has undone it */
@@ -53,7 +54,7 @@ export class Deduplicator {
     } catch (error) {
       answer = Promise.reject(error);
     }
-    if (answer) return this.#noteLater(message, answer, held.length);
+    if (answer !== undefined) return this.#noteLater(message, answer, held.length);
     budget.give(held.length);
     return undefined;
   }
@@ -75,14 +76,15 @@ export class Deduplicator {
   }
 
   async #acceptLater(message: IncomingMessage, request: ClaimRequest, answer: Promise<Claim>): Promise<void> {
+    const { store } = this.#endpoint.bus;
     let claim: Claim;
     try {
-      claim = await answer;
+      claim = checkedClaim(store, await answer);
     } catch (error) {
       claim = await this.#endpoint.trouble.until(
         "the deduplication store takes no claim",
         error,
-        async () => this.#endpoint.bus.store.claim(request),
+        async () => checkedClaim(store, await store.claim(request)),
         () => message.delivery.isLost,
       );
     }
@@ -115,7 +117,7 @@ export class Deduplicator {
   async #noteLater(message: IncomingMessage, answer: Promise<Kept | undefined>, held: number): Promise<void> {
     let unsent: Kept | undefined;
     try {
-      unsent = await answer;
+      unsent = checkedKept(this.#endpoint.bus.store, await answer);
     } catch (error) {
       unsent = await this.#believeTheStore(error, this.#requestFor(message));
     } finally {
@@ -135,10 +137,11 @@ export class Deduplicator {
 
   /** What is kept of a run that got through; "undone" when the store has rolled it back. */
   async #askAgain(request: ClaimRequest): Promise<Kept | undefined | "undone"> {
-    const claim = await this.#endpoint.bus.store.claim(request);
+    const { store } = this.#endpoint.bus;
+    const claim = checkedClaim(store, await store.claim(request));
     if (claim.state === "done") return claim.unsent;
     if (claim.state === "busy") throw new Error("the claim of the run before is still there");
-    if (!this.keepsHeld) return claim.lease.done(NOTHING, RESERVED_MS);
+    if (!this.keepsHeld) return checkedKept(store, await claim.lease.done(NOTHING, RESERVED_MS));
     await this.#release(claim.lease);
     return "undone";
   }

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { LeaseKeeper } from "../../../src/deduplication/lease-keeper.js";
+import { FakeStore } from "../../support/fake-store.js";
 import { RecordingLogger } from "../../support/recording-logger.js";
 
 beforeEach(() => void vi.useFakeTimers());
@@ -13,7 +14,7 @@ function kept(renew: () => Promise<boolean>) {
 }
 
 test("claims are renewed every third of their lease, all with one timer", async () => {
-  const keeper = new LeaseKeeper(new RecordingLogger());
+  const keeper = new LeaseKeeper(new FakeStore(), new RecordingLogger());
   const [a, b] = [kept(async () => true), kept(async () => true)];
   keeper.keep(a.kept);
   keeper.keep(b.kept);
@@ -28,7 +29,7 @@ test("claims are renewed every third of their lease, all with one timer", async 
 });
 
 test("a claim that is lost is told of once, and renewed no more", async () => {
-  const keeper = new LeaseKeeper(new RecordingLogger());
+  const keeper = new LeaseKeeper(new FakeStore(), new RecordingLogger());
   const one = kept(async () => false);
   keeper.keep(one.kept);
   await vi.advanceTimersByTimeAsync(30_000);
@@ -37,7 +38,7 @@ test("a claim that is lost is told of once, and renewed no more", async () => {
 });
 
 test("a claim that was given back while it was renewed is not lost", async () => {
-  const keeper = new LeaseKeeper(new RecordingLogger());
+  const keeper = new LeaseKeeper(new FakeStore(), new RecordingLogger());
   let answer: ((isHeld: boolean) => void) | undefined;
   const one = kept(() => new Promise((resolve) => (answer = resolve)));
   keeper.keep(one.kept);
@@ -51,11 +52,22 @@ test("a claim that was given back while it was renewed is not lost", async () =>
 
 test("a renewal that fails is told of, and tried again: the run goes on", async () => {
   const logger = new RecordingLogger();
-  const keeper = new LeaseKeeper(logger);
+  const keeper = new LeaseKeeper(new FakeStore(), logger);
   const one = kept(() => Promise.reject(new Error("connection refused")));
   keeper.keep(one.kept);
   await vi.advanceTimersByTimeAsync(20_000);
   expect([one.lost.length, one.lease.renew.mock.calls.length]).toEqual([0, 2]);
   expect(logger.texts("warn").join()).toContain("connection refused");
+  keeper.close();
+});
+
+test("a renewal that is answered with no yes or no is the store's mistake: it is told of, and the run goes on", async () => {
+  const logger = new RecordingLogger();
+  const keeper = new LeaseKeeper(new FakeStore(), logger);
+  const one = kept(async () => undefined as never);
+  keeper.keep(one.kept);
+  await vi.advanceTimersByTimeAsync(20_000);
+  expect([one.lost.length, one.lease.renew.mock.calls.length]).toEqual([0, 2]);
+  expect(logger.texts("warn").join()).toContain('the store "fake" answered renew() with undefined');
   keeper.close();
 });

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
+import type { Lease } from "../../../src/contracts/store.js";
 import type { Bus, BusOptions, ConsumeContext } from "../../../src/index.js";
 import { FakeStore } from "../../support/fake-store.js";
 import { refused, ScriptedTransport, SENT } from "../../support/scripted-transport.js";
@@ -21,6 +22,15 @@ async function started(
   made.bus.subscribe(Placed, consume);
   await made.bus.start();
   return made;
+}
+
+/** Has the leases of the store's claims answer otherwise. */
+function alterLeases(store: FakeStore, alter: (lease: Lease) => Partial<Lease>): void {
+  const claimOfStore = store.claim.bind(store);
+  store.claim = async (request) => {
+    const claim = await claimOfStore(request);
+    return claim.state === "mine" ? { state: "mine", lease: { ...claim.lease, ...alter(claim.lease) } } : claim;
+  };
 }
 
 const countOf = (log: readonly string[], entry: string): number => log.filter((line) => line === entry).length;
@@ -153,6 +163,103 @@ describe("a store without transactions", () => {
     expect(runs).toBe(1);
     expect(store.doneIds.has("m1")).toBe(true);
     expect(countOf(store.log, "done m1")).toBe(3);
+  });
+});
+
+describe("a store that answers what no store may answer is in trouble itself, and no message is failed for it", () => {
+  const unfit = [undefined, "OK", {}, { state: "mine" }, { state: "done", unsent: "all" }, { state: "busy" }];
+
+  describe.each([
+    ["at once", (answer: unknown) => answer],
+    ["later", async (answer: unknown) => answer],
+  ])("%s", (_, given) => {
+    test.each(unfit)(
+      "claim: %j pauses the endpoint, which names the store, and the message is handled when it answers properly",
+      async (answer) => {
+        const store = new FakeStore();
+        const correct = store.claim.bind(store);
+        let isBroken = true;
+        store.claim = (request) => (isBroken ? (given(answer) as never) : correct(request));
+        const attempts: number[] = [];
+        const { bus, transport } = await started(store, (_, { attempt }) => void attempts.push(attempt), { retry: false });
+        const delivery = transport.deliverMessage("shop", "shop.placed", { n: 1 });
+        await until("it is paused", () => bus.health().endpoints[0]?.status === "paused");
+        expect(bus.health().endpoints[0]?.reason).toContain(
+          'the deduplication store takes no claim: the store "fake" answered claim() with',
+        );
+        isBroken = false;
+        expect(await delivery.answered).toEqual({ verb: "complete" });
+        expect(attempts).toEqual([1]);
+        expect(bus.health().endpoints[0]).toMatchObject({ status: "up", counts: { handled: 1, retried: 0, deadLettered: 0 } });
+      },
+    );
+
+    test("done: the store is asked what it has noted, and believed: the message is neither failed nor run again", async () => {
+      const store = new FakeStore();
+      alterLeases(store, (lease) => ({
+        done: (...outgoing) => {
+          void lease.done(...outgoing);
+          return given("OK") as never;
+        },
+      }));
+      let runs = 0;
+      const { transport, logger } = await started(store, () => void runs++, { retry: false });
+      expect(await transport.deliverMessage("shop", "shop.placed", { n: 1 }).answered).toEqual({ verb: "complete" });
+      expect(runs).toBe(1);
+      expect(logger.texts("warn").join()).toContain(
+        'pauses: the deduplication store does not note what is done: the store "fake" answered done() with "OK"',
+      );
+    });
+  });
+
+  test("done, and its claim is forgotten: it is noted again until the store says that it is", async () => {
+    const store = new FakeStore();
+    let asked = 0;
+    alterLeases(store, (lease) => ({
+      done: async (...outgoing) => {
+        if (asked++ >= 2) return lease.done(...outgoing);
+        await lease.release();
+        return "OK" as never;
+      },
+    }));
+    let runs = 0;
+    const { transport } = await started(store, () => void runs++, { retry: false });
+    expect(await transport.deliverMessage("shop", "shop.placed", { n: 1 }).answered).toEqual({ verb: "complete" });
+    expect(runs).toBe(1);
+    expect(store.doneIds.has("m1")).toBe(true);
+    expect(asked).toBe(3);
+  });
+
+  test("a transactional store's commit that is answered unfit: what it kept is found by the next claim, and sent", async () => {
+    const store = new FakeStore({ transactional: true, shared: true });
+    alterLeases(store, (lease) => ({
+      done: async (...outgoing) => {
+        await lease.done(...outgoing);
+        return [] as never;
+      },
+    }));
+    const { bus, transport } = await started(store, (_, context) => context.publish(new Shipped(1)), { retry: false });
+    expect(await transport.deliverMessage("shop", "shop.placed", { n: 1 }).answered).toEqual({ verb: "complete" });
+    expect(transport.sent).toHaveLength(1);
+    expect(store.unsent.size).toBe(0);
+    expect(bus.health().publisher.pending).toBe(0);
+  });
+
+  test("what release answers says nothing, and is not looked at", async () => {
+    const store = new FakeStore();
+    alterLeases(store, (lease) => ({
+      release: async () => {
+        await lease.release();
+        return "OK" as never;
+      },
+    }));
+    let runs = 0;
+    const { transport, logger } = await started(store, () => {
+      if (++runs === 1) throw new Error("once");
+    });
+    expect(await transport.deliverMessage("shop", "shop.placed", { n: 1 }).answered).toEqual({ verb: "complete" });
+    expect(runs).toBe(2);
+    expect(logger.texts("warn")).toEqual([]);
   });
 });
 
