@@ -1,12 +1,10 @@
 import type { Message } from "amqplib";
 import type { FailureHeaders } from "../../src/contracts/transport.js";
+import { storeCopy } from "../../src/util/store-copy.js";
 import { noClientCarries } from "./errors.js";
 import { copyOf } from "./mapping.js";
 import type { Sender } from "./sender.js";
 import type { TopologyKeeper } from "./topology-keeper.js";
-
-/** Longer details of a failure are left out first, when all together do not fit. Counts, dates and reasons are shorter. */
-const SHORT_DETAIL = 256;
 
 /** Stores copies of deliveries in other queues of their endpoint: routed and confirmed, or not at all. */
 export class CopyStore {
@@ -39,18 +37,10 @@ export class CopyStore {
    * @throws RabbitMqError when the copy was not stored, or may not be
    */
   async store(message: Message, queue: string, failure: FailureHeaders, withDeath = false): Promise<void> {
-    let details = failure;
-    let isMended = false;
-    for (;;) {
-      const result = await this.#sender.copy(copyOf(message, queue, details, withDeath));
-      if (result.outcome === "sent") return;
-      if (result.error.code === "too-large" && details === failure) details = shortDetails(failure);
-      else if (result.error.code === "unroutable" && !isMended && (await this.#keeper.repairEndpoint(this.#endpoint))) isMended = true;
-      else throw result.error;
-    }
+    await storeCopy(
+      failure,
+      (details) => this.#sender.copy(copyOf(message, queue, details, withDeath)),
+      () => this.#keeper.repairEndpoint(this.#endpoint),
+    );
   }
-}
-
-function shortDetails(failure: FailureHeaders): FailureHeaders {
-  return Object.fromEntries(Object.entries(failure).filter(([, value]) => value.length <= SHORT_DETAIL));
 }
