@@ -1,5 +1,5 @@
-import { readFile } from "node:fs/promises";
 import type * as AzureServiceBus from "@azure/service-bus";
+import { installedVersion, isOlder } from "../../src/util/package-version.js";
 import { mendLostLinks } from "./client-repair.js";
 import { AzureServiceBusError } from "./errors.js";
 
@@ -21,7 +21,7 @@ export async function loadClient(): Promise<ServiceBusModule> {
       { retryable: false, cause },
     );
   }
-  const version = await installedVersion();
+  const version = await installedVersion("@azure/service-bus", () => new URL("../package.json", import.meta.resolve("@azure/service-bus")));
   if (version !== undefined && isOlder(version, OLDEST_CLIENT)) {
     throw new AzureServiceBusError(
       "configuration",
@@ -39,32 +39,5 @@ function mend(): void {
     mendLostLinks(import.meta.resolve("@azure/service-bus"));
   } catch {
     // It is as it was.
-  }
-}
-
-/** Whether version `a` comes before `b`; pre-releases count as their release. */
-export function isOlder(a: string, b: string): boolean {
-  const left = numbersOf(a);
-  const right = numbersOf(b);
-  for (let i = 0; i < 3; i++) {
-    const difference = (left[i] ?? 0) - (right[i] ?? 0);
-    if (difference !== 0) return difference < 0;
-  }
-  return false;
-}
-
-function numbersOf(version: string): number[] {
-  return (/^\d+(?:\.\d+){0,2}/.exec(version)?.[0] ?? "0").split(".").map(Number);
-}
-
-// `undefined` where the package has no folder of its own, as in a bundle: whoever bundled it chose the version.
-async function installedVersion(): Promise<string | undefined> {
-  try {
-    const manifest: unknown = JSON.parse(await readFile(new URL("../package.json", import.meta.resolve("@azure/service-bus")), "utf8"));
-    if (typeof manifest !== "object" || manifest === null || !("name" in manifest) || manifest.name !== "@azure/service-bus")
-      return undefined;
-    return "version" in manifest && typeof manifest.version === "string" ? manifest.version : undefined;
-  } catch {
-    return undefined;
   }
 }

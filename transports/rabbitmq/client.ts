@@ -1,5 +1,5 @@
-import { readFile } from "node:fs/promises";
 import type * as Amqplib from "amqplib";
+import { installedVersion, isOlder } from "../../src/util/package-version.js";
 import { RabbitMqError } from "./errors.js";
 
 /** What the adapter needs of amqplib. Only types of it are imported elsewhere: the package itself is loaded here, when a bus opens. */
@@ -23,7 +23,7 @@ export async function loadClient(): Promise<AmqpClient> {
       { retryable: false, cause },
     );
   }
-  const version = await installedVersion();
+  const version = await installedVersion("amqplib", () => new URL("./package.json", import.meta.resolve("amqplib")));
   if (version !== undefined && isOlder(version, OLDEST_AMQPLIB)) {
     throw new RabbitMqError(
       "configuration",
@@ -33,30 +33,4 @@ export async function loadClient(): Promise<AmqpClient> {
     );
   }
   return module.default ?? module;
-}
-
-/** Whether version `a` comes before `b`; pre-releases count as their release. */
-export function isOlder(a: string, b: string): boolean {
-  const left = numbersOf(a);
-  const right = numbersOf(b);
-  for (let i = 0; i < 3; i++) {
-    const difference = (left[i] ?? 0) - (right[i] ?? 0);
-    if (difference !== 0) return difference < 0;
-  }
-  return false;
-}
-
-function numbersOf(version: string): number[] {
-  return (/^\d+(?:\.\d+){0,2}/.exec(version)?.[0] ?? "0").split(".").map(Number);
-}
-
-// `undefined` where the package has no folder of its own, as in a bundle: whoever bundled it chose the version.
-async function installedVersion(): Promise<string | undefined> {
-  try {
-    const manifest: unknown = JSON.parse(await readFile(new URL("./package.json", import.meta.resolve("amqplib")), "utf8"));
-    if (typeof manifest !== "object" || manifest === null || !("name" in manifest) || manifest.name !== "amqplib") return undefined;
-    return "version" in manifest && typeof manifest.version === "string" ? manifest.version : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -1,4 +1,4 @@
-import { isOlder } from "./client.js";
+import { isOlder } from "../../src/util/package-version.js";
 import { RabbitMqError, type ServerAnswer, serverAnswer, textOf, unavailable } from "./errors.js";
 import type { Address } from "./url.js";
 
