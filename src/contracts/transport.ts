@@ -206,7 +206,8 @@ export interface Delivery {
   complete(): "settled" | "lost";
   /**
    * Again after `delayMs`, one of the plan's. The copy carries body and headers untouched plus `failure`. Resolves after the broker has
-   * stored the copy and the original is answered. Rejects when it was not stored: the delivery is then still held and may be tried again.
+   * stored the copy and the original is answered. Rejects when it was not stored: the delivery is then still held and may be tried again; after
+   * "too-large" the core dead-letters it instead.
    * With the endpoint's `order: "key"` the core waits by itself and this is not called.
    */
   retry(delayMs: number, failure: FailureHeaders): Promise<"settled" | "lost">;

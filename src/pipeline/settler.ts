@@ -1,4 +1,5 @@
 import type { FailureHeaders } from "../contracts/transport.js";
+import { TrolleybusError } from "../errors.js";
 import { failureHeaders } from "../retry/failure-headers.js";
 import { readFailureHistory } from "../retry/failure-history.js";
 import { Abandoned } from "./control.js";
@@ -40,8 +41,8 @@ export class Settler {
 
   async #settleByCopy(message: IncomingMessage): Promise<void> {
     const { counts } = this.#endpoint;
-    const { settlement } = message;
     const answer = await this.#tell(message).catch(ignoreAbandoned);
+    const { settlement } = message;
     if (answer === "lost") counts.stale++;
     else if (answer === "settled" && settlement.as === "retry") counts.retried++;
     else if (answer === "settled" && settlement.as === "dead-letter") {
@@ -51,17 +52,32 @@ export class Settler {
   }
 
   async #tell(message: IncomingMessage): Promise<Answer> {
-    const answer = (): Promise<Answer> => {
+    const answer = async (): Promise<Answer> => {
       const { delivery, settlement } = message;
-      if (settlement.as === "retry") return delivery.retry(settlement.delayMs, settlement.failure);
       if (settlement.as === "dead-letter") return delivery.deadLetter(settlement.failure);
-      return delivery.release();
+      if (settlement.as !== "retry") return delivery.release();
+      try {
+        return await delivery.retry(settlement.delayMs, settlement.failure);
+      } catch (error) {
+        if (!isTooLarge(error)) throw error;
+        this.#logTooLarge(message, error);
+        message.settlement = { as: "dead-letter", failure: settlement.failure };
+        return delivery.deadLetter(settlement.failure);
+      }
     };
     try {
       return await answer();
     } catch (error) {
       return this.#endpoint.trouble.until(`the broker does not take a ${message.settlement.as}`, error, answer);
     }
+  }
+
+  #logTooLarge(message: IncomingMessage, error: TrolleybusError): void {
+    const { messageType, messageId } = message.envelope ?? message.delivery.properties;
+    this.#endpoint.bus.logger.error(
+      `${messageType ?? "A message"} at endpoint "${this.#endpoint.name}" cannot be stored for a retry, and never will be; it is dead-lettered instead: ${error.message}`,
+      { messageId },
+    );
   }
 
   #logDeadLetter(message: IncomingMessage, failure: FailureHeaders): void {
@@ -75,6 +91,11 @@ export class Settler {
       },
     );
   }
+}
+
+/** Its copy has more headers than it came with, and another client may have left no room for them. */
+function isTooLarge(error: unknown): error is TrolleybusError {
+  return error instanceof TrolleybusError && error.code === "too-large";
 }
 
 function ignoreAbandoned(error: unknown): undefined {

@@ -1,5 +1,7 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import type { Delivery } from "../../src/contracts/transport.js";
+import { createBus } from "../../src/index.js";
+import { azureServiceBus } from "../../transports/azure-service-bus/index.js";
 import { Bench, eventually, FAILURE, message, textOf } from "./support/bench.js";
 
 const bench = await Bench.start();
@@ -163,5 +165,49 @@ describe("a network that takes and gives nothing", () => {
       async () => (await port.send(message({ endpoint: endpoint.name }, "after")))[0]?.outcome === "sent",
     );
     await eventually("receiving to go on", () => inbox.texts.includes("after"), 60_000);
+  });
+});
+
+test("a message of another client that leaves no room for what a retry adds is dead-lettered, and its neighbours go on", async () => {
+  const service = bench.name("large");
+  class Noted {
+    static readonly messageType = "tests.noted";
+    constructor(readonly text: string) {}
+  }
+  const bus = createBus({
+    service,
+    transport: azureServiceBus({ ...broker.options }),
+    retry: { immediate: 0, delays: ["1s"] },
+    logger: { debug() {}, info() {}, warn() {}, error() {} },
+  });
+  onTestFinished(() => bus.stop());
+  const handled: number[] = [];
+  bus.subscribe(Noted, ({ text }) => {
+    handled.push(text.length);
+    if (text.length > 1_000) throw new Error("no");
+  });
+  await bus.start();
+  const body = { specversion: "1.0", id: "1", source: "/tests", type: "tests.noted", data: { text: "x".repeat(250_000) } };
+  await bench
+    .client()
+    .createSender(service)
+    .sendMessages({
+      body: Buffer.from(JSON.stringify(body)),
+      contentType: "application/cloudevents+json",
+      messageId: "1",
+      sessionId: "1",
+      applicationProperties: { note: "y".repeat(262_144 - 250_000 - 400) },
+    });
+
+  await eventually("the dead letter", () => bus.health().endpoints[0]?.counts.deadLettered === 1);
+  await bus.send(service, new Noted("small"));
+  await eventually("its neighbour", () => handled.includes(5));
+  expect(bus.health().endpoints[0]).toMatchObject({ status: "up", counts: { handled: 1, retried: 0, deadLettered: 1 } });
+  expect(
+    await bus.deadLetters().process(({ failure, body: { length } }) => (failure.reason === "failed" && length > 250_000 ? "drop" : "keep")),
+  ).toEqual({
+    replayed: 0,
+    dropped: 1,
+    kept: 0,
   });
 });

@@ -15,6 +15,8 @@ export interface DeliveryParts {
   readonly suspicion?: Delivery["suspicion"];
   /** So many answers are refused before one is taken. */
   readonly refusals?: number;
+  /** What each call of `retry` rejects with: the broker cannot keep the copy. */
+  readonly retryError?: Error;
 }
 
 /** A delivery that does what the test says, and holds the core to the rule: one verb, once, unless it was refused. */
@@ -29,6 +31,7 @@ export class ScriptedDelivery implements Delivery {
   readonly #loss = new AbortController();
   readonly #onAnswer: (delivery: ScriptedDelivery, answer: Answer) => void;
   #refusals: number;
+  readonly #retryError: Error | undefined;
   #answer: Answer | undefined;
   #resolveAnswer: (answer: Answer) => void = () => {};
   /** Resolves when it is answered. */
@@ -40,6 +43,7 @@ export class ScriptedDelivery implements Delivery {
     this.headers = parts.headers ?? {};
     this.suspicion = parts.suspicion ?? "none";
     this.#refusals = parts.refusals ?? 0;
+    this.#retryError = parts.retryError;
     this.#onAnswer = onAnswer;
     this.answered = new Promise((resolve) => {
       this.#resolveAnswer = resolve;
@@ -77,6 +81,7 @@ export class ScriptedDelivery implements Delivery {
   #settle(answer: Answer): "settled" | "lost" {
     if (this.#answer) throw new Error(`${answer.verb} was called on a delivery that was answered with ${this.#answer.verb}`);
     this.calls.push(answer.verb);
+    if (answer.verb === "retry" && this.#retryError) throw this.#retryError;
     if (!this.isLost && this.#refusals-- > 0) throw new Error("the broker takes nothing at the moment");
     this.#answer = answer;
     this.#onAnswer(this, answer);

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
+import { TrolleybusError } from "../../../src/errors.js";
 import type { Bus, BusOptions, ConsumeContext } from "../../../src/index.js";
 import { ScriptedDelivery } from "../../support/scripted-delivery.js";
 import { Placed, type TestBus, testBus } from "../../support/test-bus.js";
@@ -76,6 +77,19 @@ describe("a broker that does not take a retry or a dead letter for a while", () 
     await until("it goes on", () => health(made)?.status === "up");
     expect(health(made)?.counts).toMatchObject({ deadLettered: 0, stale: 1 });
   });
+});
+
+test("a message whose copy for a retry is too large for the broker is dead-lettered: asked again, the endpoint would stand still for ever", async () => {
+  const tooLarge = new TrolleybusError("too-large", "the copy has 262,300 bytes", { cause: undefined, retryable: false });
+  const made = await started(failing, { retry: { immediate: 0, delays: ["10s"] } });
+  const delivery = deliver(made, 1, { retryError: tooLarge });
+  expect(await delivery.answered).toMatchObject({ verb: "deadLetter", failure: { "tb-reason": "failed", "tb-error-message": "no" } });
+  expect(delivery.calls).toEqual(["retry", "deadLetter"]);
+  await until("it is counted", () => health(made)?.counts.deadLettered === 1);
+  expect(health(made)).toMatchObject({ status: "up", counts: { retried: 0 } });
+  expect(made.logger.texts("error").join()).toContain(
+    'shop.placed at endpoint "shop" cannot be stored for a retry, and never will be; it is dead-lettered instead: the copy has 262,300 bytes',
+  );
 });
 
 test("what was lost before it was settled is counted as stale, whatever was to become of it", async () => {
