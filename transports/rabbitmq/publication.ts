@@ -18,10 +18,6 @@ export class PublishBatch {
     this.#results[index] = result;
     if (--this.#left === 0) this.#resolve(this.#results);
   }
-
-  get isAnswered(): boolean {
-    return this.#left === 0;
-  }
 }
 
 const SENT: SendResult = Object.freeze({ outcome: "sent" });
