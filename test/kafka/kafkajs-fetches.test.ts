@@ -58,19 +58,29 @@ function batch({ of, baseOffset, attributes = 0, lastDelta = of.length - 1 }: Ba
   return Buffer.concat([int64(baseOffset), int32(body.length), body]);
 }
 
-function response(id: number, partitions: readonly { readonly batches: readonly Buffer[]; readonly aborted?: number }[]): Buffer {
-  const body = Buffer.concat([
-    ...[int32(id), int32(0), int16(0), int32(0), int32(1), int16(6), Buffer.from("orders"), int32(partitions.length)],
-    ...partitions.flatMap(({ batches, aborted = -1 }, i) => {
+interface PartitionParts {
+  readonly batches: readonly Buffer[];
+  readonly aborted?: number;
+  readonly error?: number;
+  readonly replica?: number;
+}
+function topicPart(name: string, partitions: readonly PartitionParts[]): Buffer {
+  return Buffer.concat([
+    ...[int16(name.length), Buffer.from(name), int32(partitions.length)],
+    ...partitions.flatMap(({ batches, aborted = -1, error = 0, replica = -1 }, i) => {
       const all = Buffer.concat(batches);
       return [
-        ...[int32(i), int16(0), int64(1_000), int64(1_000), int64(0), int32(aborted), Buffer.alloc(16 * Math.max(0, aborted))],
-        ...[int32(-1), int32(all.length), all],
+        ...[int32(i), int16(error), int64(1_000), int64(1_000), int64(0), int32(aborted), Buffer.alloc(16 * Math.max(0, aborted))],
+        ...[int32(replica), int32(all.length), all],
       ];
     }),
   ]);
+}
+function responseOf(id: number, topics: readonly Buffer[]): Buffer {
+  const body = Buffer.concat([int32(id), int32(0), int16(0), int32(0), int32(topics.length), ...topics]);
   return Buffer.concat([int32(body.length), body]);
 }
+const response = (id: number, partitions: readonly PartitionParts[]): Buffer => responseOf(id, [topicPart("orders", partitions)]);
 
 function fetchRequest(id: number, version = 11): Buffer {
   return Buffer.concat([int32(100), int16(1), int16(version), int32(id), Buffer.alloc(92)]);
@@ -109,10 +119,10 @@ test("plain records are read past kafkajs, and are the same", async () => {
     ]);
   const plain = await partitionsOf(made());
   const marked = await partitionsOf(arrived(made(), fetchRequest(6), fetchRequest(7)));
-  expect(marked.map(({ messages }) => messages.length)).toEqual([2, 0, 1]);
+  expect(marked.map(({ messages }) => messages.length)).toEqual([2, 1]);
   expect(marked.every(({ messages }) => messages.every((message) => recordsBehind(message)))).toBe(true);
   for (const i of [0, 2]) {
-    const [before, after] = [plain[i], marked[i]];
+    const [before, after] = [plain[i], marked.find(({ partition }) => partition === i)];
     if (!before || !after) throw new Error("a partition is missing");
     // From within the first batch too.
     for (const from of i === 0 ? [10, 12, 13, 200] : [0, 1]) expect(readBy(after, from)).toEqual(readBy(before, from));
@@ -152,6 +162,65 @@ test("what is compressed, in a transaction, a mark of one, cut off or of an olde
   expect(readBy(partition, 20).records.map(({ offset }) => offset)).toEqual([20, 21, 22, 23, 24, 25]);
 });
 
+async function decoded(bytes: Buffer): Promise<Response["responses"]> {
+  return (await decode(bytes.subarray(8, 4 + bytes.readInt32BE(0)))).responses;
+}
+
+const NOTHING: PartitionParts = { batches: [] };
+
+test("partitions of which there is nothing to tell are left out, and what is told of the others is the same", async () => {
+  const left = batch({ of: records("a", 3), baseOffset: 10, attributes: 1 }).subarray(0, 70);
+  const marker = batch({ of: records("m", 1), baseOffset: 30, attributes: 0x30 });
+  const topics: readonly (readonly PartitionParts[])[] = [
+    [NOTHING, NOTHING],
+    [NOTHING, { batches: [left] }, NOTHING, { batches: [marker], aborted: 2 }, NOTHING],
+    [{ batches: [], error: 6 }, NOTHING],
+    [{ batches: [], aborted: 1 }],
+    [{ batches: [], replica: 3 }],
+    [],
+    [{ batches: [left] }, { batches: [marker] }],
+    [NOTHING],
+  ];
+  const made = responseOf(
+    5,
+    topics.map((partitions, i) => topicPart(`topic${i}`, partitions)),
+  );
+  const before = await decoded(made);
+  const after = await decoded(arrived(Buffer.from(made), fetchRequest(5)));
+  const told = new Map<string, readonly number[]>([
+    ["topic1", [1, 3]],
+    ["topic2", [0]],
+    ["topic4", [0]],
+    ["topic6", [0, 1]],
+  ]);
+  const isTold = (topic: string, partition: number): boolean => told.get(topic)?.includes(partition) ?? false;
+  expect(after).toEqual(
+    before
+      .map(({ topicName, partitions }) => ({ topicName, partitions: partitions.filter((each) => isTold(topicName, each.partition)) }))
+      .filter(({ partitions }) => partitions.length > 0),
+  );
+});
+
+test("answers that come together with one from which something was left out stay whole", async () => {
+  const full = response(1, [NOTHING, { batches: [batch({ of: records("a", 2), baseOffset: 20 })] }, NOTHING]);
+  const other = response(2, [NOTHING, NOTHING]);
+  const empty = response(3, [NOTHING, NOTHING]);
+  const tail = Buffer.from([0, 0, 0]);
+  const given = arrived(Buffer.concat([other, full, other, empty, other, tail]), fetchRequest(1), fetchRequest(3));
+  const pieces: Buffer[] = [];
+  for (let at = 0; at + 4 <= given.length; ) {
+    const end = at + 4 + given.readInt32BE(at);
+    pieces.push(given.subarray(at, end));
+    at = end;
+  }
+  expect(pieces.map((piece) => piece.readInt32BE(4))).toEqual([2, 1, 2, 3, 2]);
+  expect(Buffer.concat(pieces).length + tail.length).toBe(given.length);
+  for (const i of [0, 2, 4]) expect(pieces[i]?.equals(other)).toBe(true);
+  const partitions = await Promise.all(pieces.map(async (piece) => (await decoded(piece)).flatMap((topic) => topic.partitions)));
+  expect(partitions.map((each) => each.map(({ partition }) => partition))).toEqual([[0, 1], [1], [0, 1], [], [0, 1]]);
+  expect(partitions[1]?.every(({ messages }) => messages.every((message) => recordsBehind(message)))).toBe(true);
+});
+
 test("answers to anything else are left as they are, and each fetch is answered once", () => {
   const made = response(1, [{ batches: [batch({ of: records("a", 2), baseOffset: 20 })] }]);
   const untouched = (...requests: readonly Buffer[]) => arrived(Buffer.from(made), ...requests).equals(made);
@@ -169,5 +238,11 @@ test("an answer that is not laid out as expected is left to kafkajs", () => {
     const short = Buffer.from(made.subarray(0, length));
     short.writeInt32BE(length - 4, 0);
     expect(() => arrived(short, fetchRequest(1))).not.toThrow();
+  }
+  const silent = response(1, [NOTHING, NOTHING, NOTHING]);
+  for (let length = 30; length < silent.length; length++) {
+    const short = Buffer.from(silent.subarray(0, length));
+    short.writeInt32BE(length - 4, 0);
+    expect(arrived(Buffer.from(short), fetchRequest(1)).equals(short)).toBe(true);
   }
 });

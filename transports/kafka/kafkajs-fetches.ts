@@ -2,6 +2,18 @@ import type { Socket } from "node:net";
 import type { CompressionCodecs, KafkaMessage } from "kafkajs";
 import type { EncodedRecords } from "./record-decoder.js";
 
+/** From one byte up to another. */
+interface Span {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** A number of topics or partitions, and where it stands. */
+interface Count {
+  readonly at: number;
+  left: number;
+}
+
 /** What a codec of kafkajs is to those who only read. */
 interface Codec {
   decompress(buffer: Buffer): Promise<Buffer>;
@@ -24,9 +36,10 @@ const REQUEST_HEAD_BYTES = 12;
 const RESPONSE_HEAD_BYTES = 8;
 /** Throttling, error and session; then, of each partition, its number, its error, and its three offsets. */
 const FETCH_HEAD_BYTES = 10;
-const PARTITION_HEAD_BYTES = 30;
+const ERROR_AT = 4;
+const OFFSETS_BYTES = 24;
 const ABORTED_BYTES = 16;
-const REPLICA_BYTES = 4;
+const NO_REPLICA = -1;
 
 /** Where the fields of a record batch stand, from its beginning on (https://kafka.apache.org/documentation/#recordbatch). */
 const LENGTH_AT = 8;
@@ -76,7 +89,11 @@ export function recordsBehind({ value }: KafkaMessage): EncodedRecords | undefin
   return value === null ? undefined : encodedRecords.get(value.buffer);
 }
 
-/** Marks the plain records in what is fetched over the socket, which has to hand over whole responses. */
+/**
+ * Marks the plain records in what is fetched over the socket, which has to hand over whole responses, and leaves out the partitions of which there is nothing to
+ * tell. A broker names each that it was asked for in each answer, unless the client keeps a session with it (KIP-227), and kafkajs makes a batch of each and
+ * several promises, to find that it is empty.
+ */
 export function markFetches(socket: Socket, codec: number): void {
   const fetches = new Set<number>();
   const write = socket.write.bind(socket) as (data: unknown, ...rest: unknown[]) => boolean;
@@ -87,7 +104,7 @@ export function markFetches(socket: Socket, codec: number): void {
   socket.write = noting as Socket["write"];
   const emit = socket.emit.bind(socket) as (event: string | symbol, ...args: unknown[]) => boolean;
   socket.emit = (event: string | symbol, ...args: unknown[]): boolean => {
-    if (event === "data" && fetches.size > 0) markIn(args[0] as Buffer, fetches, codec);
+    if (event === "data" && fetches.size > 0) return emit(event, marked(args[0] as Buffer, fetches, codec));
     return emit(event, ...args);
   };
 }
@@ -100,12 +117,19 @@ function isFetch(request: Buffer): boolean {
   );
 }
 
-function markIn(responses: Buffer, fetches: Set<number>, codec: number): void {
+function marked(responses: Buffer, fetches: Set<number>, codec: number): Buffer {
+  const silent: Span[] = [];
   for (let at = 0; at + RESPONSE_HEAD_BYTES <= responses.length; ) {
     const end = at + SIZE_BYTES + responses.readInt32BE(at);
     if (fetches.delete(responses.readInt32BE(at + RESPONSE_ID_AT))) {
       try {
-        markResponse(responses.subarray(at + RESPONSE_HEAD_BYTES, end), codec);
+        const spans = markResponse(responses.subarray(at + RESPONSE_HEAD_BYTES, end), codec);
+        let size = end - at - SIZE_BYTES;
+        for (const { from, to } of spans) {
+          silent.push({ from: at + RESPONSE_HEAD_BYTES + from, to: at + RESPONSE_HEAD_BYTES + to });
+          size -= to - from;
+        }
+        responses.writeInt32BE(size, at);
       } catch (error) {
         // Not what was expected: kafkajs reads it as it came, and says what is wrong with it.
         if (!(error instanceof RangeError)) throw error;
@@ -113,26 +137,88 @@ function markIn(responses: Buffer, fetches: Set<number>, codec: number): void {
     }
     at = end;
   }
+  return without(silent, responses);
 }
 
-/** @throws RangeError when it ends early */
-function markResponse(response: Buffer, codec: number): void {
-  let at = FETCH_HEAD_BYTES;
-  const count = (): number => {
-    at += 4;
-    return response.readInt32BE(at - 4);
-  };
-  for (let topics = count(); topics > 0; topics--) {
-    at += 2 + response.readInt16BE(at);
-    for (let partitions = count(); partitions > 0; partitions--) {
-      at += PARTITION_HEAD_BYTES;
-      const aborted = Math.max(0, count());
-      at += aborted * ABORTED_BYTES + REPLICA_BYTES;
-      const size = Math.max(0, count());
-      markBatches(response.subarray(at, at + size), codec);
-      at += size;
+/** @returns what says nothing, which is not counted any more. @throws RangeError when the response ends early, and then it is */
+function markResponse(response: Buffer, codec: number): readonly Span[] {
+  const reader = new ResponseReader(response, FETCH_HEAD_BYTES);
+  const silent: Span[] = [];
+  const counts: Count[] = [];
+  const count: Count = { at: reader.at, left: 0 };
+  for (let topics = reader.int32(); topics > 0; topics--) {
+    const from = reader.at;
+    const name = reader.int16();
+    reader.at += name;
+    const ofTopic: Count = { at: reader.at, left: 0 };
+    const partitions = markPartitions(reader, codec, ofTopic);
+    if (ofTopic.left === 0) {
+      silent.push({ from, to: reader.at });
+    } else {
+      count.left++;
+      counts.push(ofTopic);
+      silent.push(...partitions);
     }
   }
+  for (const { at, left } of [count, ...counts]) response.writeInt32BE(left, at);
+  return silent;
+}
+
+/** @returns those of the topic that say nothing; `count` is told of the others */
+function markPartitions(reader: ResponseReader, codec: number, count: Count): readonly Span[] {
+  const silent: Span[] = [];
+  for (let partitions = reader.int32(); partitions > 0; partitions--) {
+    const from = reader.at;
+    reader.at += ERROR_AT;
+    const error = reader.int16();
+    reader.at += OFFSETS_BYTES;
+    const aborted = Math.max(0, reader.int32());
+    reader.at += aborted * ABORTED_BYTES;
+    const replica = reader.int32();
+    const records = reader.bytes(Math.max(0, reader.int32()));
+    markBatches(records, codec);
+    if (error === 0 && replica === NO_REPLICA && records.length === 0) silent.push({ from, to: reader.at });
+    else count.left++;
+  }
+  return silent;
+}
+
+/** All of it throw a RangeError where the response ends. */
+class ResponseReader {
+  at: number;
+  readonly #response: Buffer;
+
+  constructor(response: Buffer, at: number) {
+    this.#response = response;
+    this.at = at;
+  }
+
+  int16(): number {
+    this.at += 2;
+    return this.#response.readInt16BE(this.at - 2);
+  }
+
+  int32(): number {
+    this.at += 4;
+    return this.#response.readInt32BE(this.at - 4);
+  }
+
+  bytes(length: number): Buffer {
+    this.at += length;
+    if (this.at > this.#response.length) throw new RangeError("the answer to a fetch ends early");
+    return this.#response.subarray(this.at - length, this.at);
+  }
+}
+
+/** Closes the gaps that these leave. */
+function without(spans: readonly Span[], bytes: Buffer): Buffer {
+  let end = spans[0]?.from ?? bytes.length;
+  spans.forEach(({ to }, i) => {
+    const next = spans[i + 1]?.from ?? bytes.length;
+    bytes.copyWithin(end, to, next);
+    end += next - to;
+  });
+  return bytes.subarray(0, end);
 }
 
 function markBatches(batches: Buffer, codec: number): void {
