@@ -35,8 +35,8 @@ const MAX_IN_FLIGHT = 5;
 const ENOUGH_RECORDS = 128;
 
 /**
- * Makes requests of what waits: once per turn of the event loop, per leader, several in flight at a time; each partition's records with keys one
- * request after the other, those without keys wherever there is room.
+ * Makes requests of what waits: once per turn of the event loop while one is on its way and at once while none is, per leader, several in flight at a time; each
+ * partition's records with keys one request after the other, those without keys wherever there is room.
  */
 export class ProduceQueue {
   readonly #owner: ProduceQueueOwner;
@@ -75,14 +75,15 @@ export class ProduceQueue {
     this.schedule();
   }
 
-  /** Looks for something to send at the end of this turn. */
+  /**
+   * Looks for something to send when this callback is through, with all that it resolved; at the end of this turn of the event loop while a request is on its way,
+   * since what other callbacks have may share the next one then.
+   */
   schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    setImmediate(() => {
-      this.#isScheduled = false;
-      this.#pump();
-    });
+    if (this.#requests === 0) process.nextTick(this.#run);
+    else setImmediate(this.#run);
   }
 
   /** Lets go of what was answered meanwhile. */
@@ -109,6 +110,11 @@ export class ProduceQueue {
     this.schedule();
   }
 
+  readonly #run = (): void => {
+    this.#isScheduled = false;
+    this.#pump();
+  };
+
   #laneOf(topic: string, partition: number): SendLane {
     let lanes = this.#lanes.get(topic);
     if (!lanes) {
@@ -129,7 +135,7 @@ export class ProduceQueue {
       for (const [leader, candidates] of this.#candidates()) {
         while (candidates.length > 0 && this.#roomAt(leader) > 0) {
           const parts = this.#nextRequest(candidates, this.#roomAt(leader) === 1);
-          if (parts.length > 0) void this.#run(parts, leader, producer);
+          if (parts.length > 0) void this.#request(parts, leader, producer);
         }
       }
     }
@@ -190,7 +196,7 @@ export class ProduceQueue {
     return parts;
   }
 
-  async #run(parts: readonly RequestPart[], leader: number, producer: DriverProducer): Promise<void> {
+  async #request(parts: readonly RequestPart[], leader: number, producer: DriverProducer): Promise<void> {
     this.#requests++;
     this.#inFlight.set(leader, (this.#inFlight.get(leader) ?? 0) + 1);
     const batches: OutgoingBatch[] = [];
