@@ -3,13 +3,14 @@ import type { Store } from "../contracts/store.js";
 import { CLAIM_LEASE_MS } from "../options/defaults.js";
 import type { KeptLease } from "../pipeline/incoming-message.js";
 import { describeError } from "../retry/describe-error.js";
+import { LinkedSet } from "../util/linked-set.js";
 import { checkedRenewal } from "./store-answer.js";
 
 /** Renews the claims of all runs under way, every third of their lease, with one timer for all of them. */
 export class LeaseKeeper {
   readonly #store: Store;
   readonly #logger: Logger;
-  readonly #kept: Set<KeptLease> = new Set();
+  readonly #kept: LinkedSet<KeptLease> = new LinkedSet();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(store: Store, logger: Logger) {
@@ -34,7 +35,7 @@ export class LeaseKeeper {
   }
 
   #renewAll(): void {
-    for (const kept of this.#kept) void this.#renew(kept);
+    for (const kept of this.#kept.all()) void this.#renew(kept);
   }
 
   async #renew(kept: KeptLease): Promise<void> {

@@ -99,7 +99,7 @@ export class Deduplicator {
       return claim.unsent ? this.#sendKept(claim.unsent) : undefined;
     }
     const { lease } = claim;
-    message.claim = { lease, message, endpoint: this.#endpoint };
+    message.claim = { lease, message, endpoint: this.#endpoint, link: undefined };
     message.transaction = lease.transaction;
     this.#endpoint.bus.leases.keep(message.claim);
     return undefined;

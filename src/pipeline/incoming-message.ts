@@ -1,6 +1,7 @@
 import type { Lease } from "../contracts/store.js";
 import type { Delivery, FailureHeaders } from "../contracts/transport.js";
 import type { Envelope } from "../contracts/wire-format.js";
+import type { Linked } from "../util/linked-set.js";
 import type { Run } from "./run.js";
 
 /** What becomes of a delivery; the transport is told once, at the end of its road. */
@@ -14,7 +15,7 @@ export const COMPLETE: Settlement = { as: "complete" };
 export const RELEASE: Settlement = { as: "release" };
 
 /** A claim under way, and who ends its run when it is lost. */
-export interface KeptLease {
+export interface KeptLease extends Linked {
   readonly lease: Lease;
   readonly message: IncomingMessage;
   readonly endpoint: { claimLost(message: IncomingMessage): void };

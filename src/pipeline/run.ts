@@ -18,6 +18,7 @@ export class Run implements IncomingContext, Origin, Timed {
   /** What the store lets the handler write through. */
   readonly transaction: unknown;
   phase: "running" | "succeeded" | "failed" = "running";
+  link: Timed["link"] = undefined;
   readonly #envelope: Envelope;
   readonly #delivery: Delivery;
   readonly publisher: Publisher;

@@ -1,5 +1,7 @@
+import { type Linked, LinkedSet } from "./linked-set.js";
+
 /** Something that may take a time that is the same for all in one {@link DeadlineQueue}. */
-export interface Timed {
+export interface Timed extends Linked {
   /** On the clock of `performance.now()`. */
   readonly startedAt: number;
 }
@@ -11,7 +13,7 @@ export interface Timed {
 export class DeadlineQueue<T extends Timed> {
   readonly #timeoutMs: number;
   readonly #expired: (item: T) => void;
-  readonly #items: Set<T> = new Set();
+  readonly #items: LinkedSet<T> = new LinkedSet();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(timeoutMs: number, expired: (item: T) => void) {
@@ -31,8 +33,8 @@ export class DeadlineQueue<T extends Timed> {
 
   /** @returns what was there */
   clear(): readonly T[] {
-    const items = [...this.#items];
-    this.#items.clear();
+    const items = this.#items.all();
+    for (const item of items) this.#items.delete(item);
     clearTimeout(this.#timer);
     this.#timer = undefined;
     return items;
@@ -46,7 +48,7 @@ export class DeadlineQueue<T extends Timed> {
   #tick(): void {
     this.#timer = undefined;
     const now = performance.now();
-    for (const item of this.#items) {
+    for (let item = this.#items.first; item; item = this.#items.first) {
       const left = item.startedAt + this.#timeoutMs - now;
       if (left > 0) {
         this.#arm(left);
