@@ -1,6 +1,7 @@
 import { createHash, randomInt } from "node:crypto";
 import type { ServiceBusMessage, ServiceBusReceivedMessage } from "@azure/service-bus";
 import type { FailureHeaders, NativeProperties, OutgoingMessage } from "../../src/contracts/transport.js";
+import type { OutgoingServiceBusMessage } from "./message-encoder.js";
 
 /** The names in the namespace: those of the user with the prefix before them, but for subscriptions, whose topic has it. */
 export class Names {
@@ -39,7 +40,7 @@ export interface Send {
   /** A queue or a topic. */
   readonly entity: string;
   readonly isEvent: boolean;
-  readonly message: ServiceBusMessage;
+  readonly message: OutgoingServiceBusMessage;
   /** What keeps its order with others of the same key. */
   readonly key: string | undefined;
 }

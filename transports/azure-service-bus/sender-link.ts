@@ -1,6 +1,8 @@
 import type { ServiceBusMessage, ServiceBusMessageBatch, ServiceBusSender } from "@azure/service-bus";
 import type { ManagedClient } from "./connection.js";
 import { AzureServiceBusError, textOf } from "./errors.js";
+import { isWrittenAlike, MessageBatch } from "./message-batch.js";
+import { isPlain } from "./message-encoder.js";
 import { type SendFailure, sendFailure } from "./send-error.js";
 import type { Submission } from "./submission.js";
 import { answered } from "./time-limit.js";
@@ -44,6 +46,8 @@ export class SenderLink {
   readonly #keys = new Map<string, number>();
   #maxBytes = 0;
   #isOpen = false;
+  /** Whether a batch of ours is what the client would send. */
+  #isOursAlike = false;
   #isPumping = false;
   #unanswered = 0;
   #wake: (() => void) | undefined;
@@ -97,7 +101,7 @@ export class SenderLink {
       if (!next || next.isAnswered) this.#head++;
       else if (this.#isKeyBusy(next)) await this.#progress();
       else if (this.#isOpen && (next.goesAlone || this.#isLast()) && this.#surelyFits(next)) this.#handOne(next);
-      else await this.#handBatch();
+      else await this.#handBatch(next);
       if (this.#head >= COMPACT_AFTER || this.#head === this.#queue.length) {
         this.#queue.splice(0, this.#head);
         this.#head = 0;
@@ -122,11 +126,11 @@ export class SenderLink {
     void this.#hand([entry], entry.send.message);
   }
 
-  async #handBatch(): Promise<void> {
+  async #handBatch(first: Submission): Promise<void> {
     let batch: ServiceBusMessageBatch;
     const client = this.#client;
     try {
-      batch = await this.#openBatch();
+      batch = this.#ownBatch(first) ?? (await this.#openBatch());
     } catch (error) {
       this.#connection.failed(error, client);
       await this.#cannotOpen(error);
@@ -151,15 +155,24 @@ export class SenderLink {
     if (entries.length > 0) void this.#hand(entries, batch);
   }
 
+  #ownBatch({ send: { message } }: Submission): MessageBatch | undefined {
+    return this.#isOpen && this.#isOursAlike && isPlain(message) ? MessageBatch.begin(this.#maxBatchBytes) : undefined;
+  }
+
+  get #maxBatchBytes(): number {
+    return Math.min(this.#maxBytes, MAX_BATCH_BYTES);
+  }
+
   async #openBatch(): Promise<ServiceBusMessageBatch> {
     const { requestTimeoutMs } = this.#connection;
     if (!this.#isOpen) {
-      const { maxSizeInBytes } = await answered(this.#sender.createMessageBatch(), requestTimeoutMs);
+      const probe = await answered(this.#sender.createMessageBatch(), requestTimeoutMs);
       this.#isOpen = true;
-      this.#maxBytes = maxSizeInBytes;
-      this.#owner.limit(maxSizeInBytes);
+      this.#maxBytes = probe.maxSizeInBytes;
+      this.#isOursAlike = isWrittenAlike(probe);
+      this.#owner.limit(this.#maxBytes);
     }
-    return answered(this.#sender.createMessageBatch({ maxSizeInBytes: Math.min(this.#maxBytes, MAX_BATCH_BYTES) }), requestTimeoutMs);
+    return answered(this.#sender.createMessageBatch({ maxSizeInBytes: this.#maxBatchBytes }), requestTimeoutMs);
   }
 
   /** @returns whether it is in the batch, or was refused since no client can write it */
@@ -194,6 +207,7 @@ export class SenderLink {
       await this.#sender.sendMessages(payload, { abortSignal });
       this.#connection.heard();
       this.#unanswered = 0;
+      if (payload instanceof MessageBatch) payload.free();
       for (const entry of entries) entry.sent();
       this.#owner.succeeded();
     } catch (cause) {

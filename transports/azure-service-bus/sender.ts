@@ -92,10 +92,14 @@ export class Sender {
 
   #take(entries: readonly Submission[]): void {
     const touched = new Set<SenderLink>();
+    let link: SenderLink | undefined;
     for (const entry of entries) {
-      const link = this.#linkTo(entry.send.entity, entry.send.isEvent);
+      const { entity, isEvent } = entry.send;
+      if (link?.entity !== entity) {
+        link = this.#linkTo(entity, isEvent);
+        touched.add(link);
+      }
       link.take(entry);
-      touched.add(link);
     }
     for (const link of touched) link.pump();
   }
