@@ -3,9 +3,9 @@ export const connectionString: string =
   process.env["SERVICE_BUS_CONNECTION"] ??
   "Endpoint=sb://127.0.0.1:5672;SharedAccessKeyName=RootManageSharedAccessKey;SharedAccessKey=SAS_KEY_VALUE;UseDevelopmentEmulator=true;";
 export const adminPort: number = Number(process.env["SERVICE_BUS_ADMIN_PORT"] ?? 5300);
-/** Counted; as many as WARM_UP come before them. */
-export const MESSAGES = 20_000;
-export const WARM_UP = 5_000;
+/** Counted; WARM_UP more come before them. */
+export const MESSAGES = 40_000;
+export const WARM_UP = 10_000;
 export const BACKLOG: number = WARM_UP + MESSAGES;
 export const OUTSTANDING = 100;
 export const PREFETCH = 100;
