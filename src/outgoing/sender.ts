@@ -16,8 +16,11 @@ export interface SendTarget {
 
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 1000;
-/** Bounds the array that one call of `Transport.send` is given. */
-const LARGEST_BATCH = 1000;
+/**
+ * As many messages are given to the transport in one call, which is answered when the last of them is. With more, whoever publishes again when it is answered
+ * would leave the broker idle meanwhile: 1,000 outstanding in calls of 1,000 were a sixth slower on RabbitMQ, a tenth on Kafka and Azure Service Bus.
+ */
+const LARGEST_BATCH = 50;
 /** So long the transport has for its answer when the time is up; then the caller gets one without it. */
 const ANSWER_GRACE_MS = 1000;
 const TIME_IS_UP = "the publish timeout is over";
