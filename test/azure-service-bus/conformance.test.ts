@@ -3,6 +3,9 @@ import { conformanceVariants, testTransport } from "../../testing/conformance/in
 import { azureServiceBus } from "../../transports/azure-service-bus/index.js";
 import { deleteEntities, startServiceBus } from "../support/service-bus.js";
 
+/** On a shared machine a broker may stand still for seconds. */
+const PATIENCE = 2;
+
 const broker = await startServiceBus();
 afterAll(() => broker.stop());
 
@@ -12,6 +15,7 @@ for (const variant of conformanceVariants) {
     describe,
     variant,
     cleanUp: deleteEntities(broker),
+    patience: PATIENCE,
     createTransport: () => azureServiceBus(broker.options),
   });
 }

@@ -4,6 +4,9 @@ import { kafka } from "../../transports/kafka/index.js";
 import { describeWithKafka } from "../support/brokers.js";
 import { deleteKafkaTopology } from "../support/delete-kafka-topology.js";
 
+/** On a shared machine a broker may stand still for seconds. */
+const PATIENCE = 2;
+
 /** With one partition an endpoint is read by one of its instances only; with six, order is the order of a key. */
 const PARTITIONS = [1, 6];
 
@@ -23,7 +26,14 @@ describeWithKafka("conformance", ({ name, brokers }) => {
     describe(`topics of ${partitions} partition${partitions > 1 ? "s" : ""}`, () => {
       for (const variant of variantsOf(name, partitions)) {
         const cleanUp = deleteKafkaTopology(brokers);
-        testTransport({ test: test.concurrent, describe, variant, cleanUp, createTransport: () => kafka({ brokers, partitions }) });
+        testTransport({
+          test: test.concurrent,
+          describe,
+          variant,
+          cleanUp,
+          patience: PATIENCE,
+          createTransport: () => kafka({ brokers, partitions }),
+        });
       }
     });
   }
