@@ -109,9 +109,8 @@ export class Sender {
         void this.#sendAfter(obstacle, entry);
       } else if (ready !== queue) ready.push(entry);
     }
-    for (let from = 0; from < ready.length; from += LARGEST_BATCH) {
-      void this.#sendBatch(ready.length <= LARGEST_BATCH ? ready : ready.slice(from, from + LARGEST_BATCH));
-    }
+    if (ready.length <= LARGEST_BATCH) void this.#sendBatch(ready);
+    else for (const batch of batchesOf(ready)) void this.#sendBatch(batch);
   }
 
   async #sendAfter(obstacle: Promise<void>, entry: PendingSend): Promise<void> {
@@ -240,4 +239,25 @@ function noAnswer(): TransportError {
     cause: undefined,
     retryable: true,
   }) as TransportError;
+}
+
+/** What has the same key stays in one call, however large: a transport keeps its order there alone, when it refuses some of it. */
+function batchesOf(entries: readonly PendingSend[]): readonly (readonly PendingSend[])[] {
+  const batches: PendingSend[][] = [];
+  const ofKey = new Map<string, PendingSend[]>();
+  let open: PendingSend[] | undefined;
+  for (const entry of entries) {
+    const key = entry.message.properties.partitionKey;
+    let batch = key === undefined ? undefined : ofKey.get(key);
+    if (!batch) {
+      if (!open || open.length >= LARGEST_BATCH) {
+        open = [];
+        batches.push(open);
+      }
+      batch = open;
+      if (key !== undefined) ofKey.set(key, batch);
+    }
+    batch.push(entry);
+  }
+  return batches;
 }

@@ -310,6 +310,28 @@ describe("batches", () => {
     await pass(overTime);
   });
 
+  test("have all of one key, however many, so that none overtakes one of them that was refused", async () => {
+    const { target, sender: made, budget } = sender();
+    const keys = (i: number): string | undefined => (i % 2 === 0 ? "one" : i % 5 === 0 ? "other" : undefined);
+    for (let i = 0; i < 200; i++) {
+      budget.take();
+      void made.send(message(`${i}`, keys(i)));
+    }
+    await pass();
+    for (const key of ["one", "other"]) {
+      const having = target.held.filter(({ messages }) => messages.some(({ properties }) => properties.partitionKey === key));
+      expect(having).toHaveLength(1);
+      const ids = having.flatMap(({ messages }) => messages).filter(({ properties }) => properties.partitionKey === key);
+      expect(ids.map(({ properties }) => Number(properties.messageId))).toEqual(
+        Array.from({ length: 200 }, (_, i) => i).filter((i) => keys(i) === key),
+      );
+    }
+    expect(target.held.length).toBeGreaterThan(1);
+    expect(target.held.flatMap(({ messages }) => messages)).toHaveLength(200);
+    for (const held of target.held) held.answer(SENT);
+    await pass(overTime);
+  });
+
   test("go without those whose road is not clear yet; these follow", async () => {
     const { target, send } = sender();
     let clear: (() => void) | undefined;
