@@ -353,6 +353,26 @@ describe("a reader of a group", () => {
     expect(group.committed.get("a/0")?.offset).toBe(2);
   });
 
+  test("that stops before it knows where its partitions go on commits what was done in the rebalance before", async () => {
+    let answer = (): void => {};
+    const group = new ScriptedGroup(["a"]);
+    await group.join("a");
+    await group.ready();
+    group.fetched("a", range(0, 2));
+    await group.reach(2);
+    group.rebalancing();
+    for (const delivery of group.deliveries) delivery.complete();
+    group.whenCommitted = new Promise((resolve) => (answer = resolve));
+    await group.join("a");
+    // By then the first commit after it has joined has found nothing that may be committed.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const closed = group.reader.close(performance.now() + 5_000);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    answer();
+    await closed;
+    expect(group.committed.get("a/0")?.offset).toBe(2);
+  });
+
   test("that stops while the group shares out its partitions waits for nothing when all that it has done is committed", {
     // Nobody ever joins again: it would wait for 5 s.
     timeout: 4_000,

@@ -23,6 +23,8 @@ const COMMIT_AT_MOST = 1_000;
 /** A member that has not joined after so long, or not heard of the brokers, is made anew: unless sessions are so long that a rebalance may take longer. */
 const STALL_MS = 90_000;
 const LAST_COMMIT_MS = 5_000;
+/** Left of the time for the last commit when the group did not share out its partitions in it. */
+const LEAVING_MS = 500;
 
 /**
  * Reads topics as a member of a consumer group: what is assigned is loaded, handed over, committed, and handed on when another member gets it.
@@ -60,7 +62,10 @@ export class GroupReader {
     this.#commitAt = Math.min(COMMIT_AT_MOST, Math.max(1, Math.floor(prefetch / 4)));
     this.#pump = new RecordPump(
       {
-        begin: (partition) => this.#begin(partition),
+        begin: (partition) => {
+          partition.begin();
+          this.#committer.soon(partition);
+        },
         careful: (partition) => this.#careful.request(partition),
         pause: ({ topic, partition }) => this.#supervisor.member?.pause(topic, partition),
         resume: ({ topic, partition }) => this.#supervisor.member?.resume(topic, partition),
@@ -177,8 +182,9 @@ export class GroupReader {
     this.stop();
     const lastCommit = Math.min(deadline, performance.now() + LAST_COMMIT_MS);
     // Nothing can be committed until the group has shared out its partitions; what stays with this member can be then, and nobody handles it again.
-    while ((this.#isRebalancing || !this.#partitions.areReady) && this.#committer.isBehind && performance.now() < lastCommit)
-      await this.#whenChanged(lastCommit);
+    const patience = lastCommit - LEAVING_MS;
+    while ((this.#isRebalancing ? this.#committer.isBehind : this.#committer.isHeldUp) && performance.now() < patience)
+      await this.#whenChanged(patience);
     await settledBy(lastCommit, this.#committer.flush());
     this.#committer.close();
     if (this.#isJoined) await settledBy(lastCommit, this.#committer.handOver(this.#partitions));
@@ -271,11 +277,6 @@ export class GroupReader {
     this.#pump.run();
     this.#tellChanged();
     this.#tellIfExhausted();
-  }
-
-  #begin(partition: AssignedPartition): void {
-    partition.begin();
-    this.#committer.soon(partition);
   }
 
   #settled(delivery: KafkaDelivery): void {

@@ -58,9 +58,14 @@ export class OffsetCommitter {
     if (!this.#timer && !this.#isSoon && !this.#isBusy) this.#arm(COMMIT_EVERY_MS);
   }
 
-  /** Whether something is to be committed. */
+  /** Whether something is to be committed, or on its way. */
   get isBehind(): boolean {
-    return this.#changed.size > 0;
+    return this.#isBusy || this.#changed.size > 0;
+  }
+
+  /** Whether something is to be committed of a partition of which it is not known yet where it goes on. */
+  get isHeldUp(): boolean {
+    return [...this.#changed].some(({ isReady }) => !isReady);
   }
 
   /** At the end of this turn of the event loop, or after the commit that is on its way. */
@@ -147,9 +152,11 @@ export class OffsetCommitter {
     if (!member) return this.#tellWaiting();
     const snapshots: Snapshot[] = [];
     for (const partition of this.#changed) {
-      if (partition.isReady && partition.version !== partition.committedVersion) snapshots.push(this.#snapshot(partition, false));
+      // It may stay with this member: then it is committed when that is known.
+      if (!partition.isReady) continue;
+      this.#changed.delete(partition);
+      if (partition.version !== partition.committedVersion) snapshots.push(this.#snapshot(partition, false));
     }
-    this.#changed.clear();
     if (snapshots.length === 0) {
       this.#failures = 0;
       return this.#tellWaiting();

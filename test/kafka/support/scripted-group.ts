@@ -21,6 +21,8 @@ export class ScriptedGroup {
   readonly seeks: string[] = [];
   /** Called before each commit: what it throws is the broker's answer. */
   onCommit: (offsets: readonly CommitOffset[]) => Promise<void> | void = () => {};
+  /** What the group tells of its commits is told when this resolves. */
+  whenCommitted: Promise<void> | undefined;
   readonly warnings: string[] = [];
   /** Where each log begins, and ends. */
   earliest = 0;
@@ -31,7 +33,10 @@ export class ScriptedGroup {
   constructor(topics: readonly string[], more: Partial<ReaderPurpose> = {}) {
     const never = new AbortController().signal;
     const admin: Partial<DriverAdmin> = {
-      committed: async (_, asked) => asked.map((topic): CommittedOffset => this.#committedOf(topic)),
+      committed: async (_, asked) => {
+        if (this.whenCommitted) await this.whenCommitted;
+        return asked.map((topic): CommittedOffset => this.#committedOf(topic));
+      },
       offsets: async (_, at) => [{ partition: 0, offset: at === "earliest" ? this.earliest : this.latest }],
     };
     const connection = {
