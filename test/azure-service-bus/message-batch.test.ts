@@ -161,6 +161,22 @@ test.each(Object.entries(foreign))("a message with %s is left to the client", (_
   expect(bytesOf(batch)).toEqual(before);
 });
 
+test("a batch that is sealed takes no more, keeps its bytes, and no more memory than them", () => {
+  const batch = MessageBatch.begin(100_000);
+  batch.tryAddMessage(plain);
+  const before = Buffer.from(bytesOf(batch));
+  batch.seal();
+  const next = MessageBatch.begin(100_000);
+  next.tryAddMessage({ ...plain, messageId: "another" });
+  expect(batch.tryAddMessage(plain)).toBe(false);
+  expect(bytesOf(batch)).toEqual(before);
+  expect(batch).toMatchObject({ count: 1, sizeInBytes: before.length });
+  const large = MessageBatch.begin(100_000);
+  large.tryAddMessage({ ...plain, body: randomBytes(50_000) });
+  large.seal();
+  expect(bytesOf(large).buffer.byteLength).toBe(large.sizeInBytes);
+});
+
 test("the batches of this client come out as ours do", async () => {
   const { sender } = queue();
   expect(isWrittenAlike(await sender.createMessageBatch())).toBe(true);
@@ -236,7 +252,7 @@ test("what only the client can write goes among what we write, and nothing is lo
   expect(ours.length).toBeLessThan(payloads.length);
 });
 
-test("the memory of batches is used again only when they are stored: thousands of them, large and small, arrive as they were", async () => {
+test("the memory in which batches are written is used again for the next: thousands of them, large and small, arrive as they were", async () => {
   const { name, arrived } = queue();
   const port = await bench.port();
   const hash = (bytes: Uint8Array): string => createHash("sha1").update(bytes).digest("hex");

@@ -13,11 +13,11 @@ import {
 
 /** Room for about fifty messages of 1 KB; a writer grows. */
 const WRITER_BYTES = 65_536;
-/** What is kept for later batches: so many writers, none of them larger. */
-const MAX_FREE = 8;
-const MAX_FREE_BYTES = 262_144;
+/** One that has grown larger is not kept. */
+const MAX_SPARE_BYTES = 262_144;
 
-const free: AmqpWriter[] = [];
+/** Of the batch that was written last, for the next one: they are written one after the other. */
+let spare: AmqpWriter | undefined;
 
 /**
  * A batch for the client's sender that encodes its messages by itself, once, into one buffer. The client makes some twenty objects and buffers for each message, and copies
@@ -29,6 +29,7 @@ export class MessageBatch implements ServiceBusMessageBatch {
   /** The client asks for it: it has begun no spans for these messages. */
   readonly _messageSpanContexts: readonly never[] = [];
   readonly #writer: AmqpWriter;
+  #sealed: Buffer | undefined;
 
   private constructor(maxBytes: number, writer: AmqpWriter) {
     this.maxSizeInBytes = maxBytes;
@@ -37,16 +38,18 @@ export class MessageBatch implements ServiceBusMessageBatch {
   }
 
   static begin(maxBytes: number): MessageBatch {
-    return new MessageBatch(maxBytes, free.pop() ?? new AmqpWriter(WRITER_BYTES));
+    const writer = spare ?? new AmqpWriter(WRITER_BYTES);
+    spare = undefined;
+    return new MessageBatch(maxBytes, writer);
   }
 
   get sizeInBytes(): number {
-    return this.#writer.position;
+    return this.#sealed?.length ?? this.#writer.position;
   }
 
   /** @returns whether it is in the batch: it has room there, and is one that we can write (see {@link isPlain}) */
   tryAddMessage(message: OutgoingServiceBusMessage): boolean {
-    if (!isPlain(message)) return false;
+    if (this.#sealed || !isPlain(message)) return false;
     const writer = this.#writer;
     const start = writer.position;
     writer.reserve(2 * (mostHeadBytes(message) + MOST_DATA_HEAD_BYTES) + message.body.length);
@@ -62,12 +65,14 @@ export class MessageBatch implements ServiceBusMessageBatch {
 
   /** The client asks for it: the message that is sent. */
   _generateMessage(): Buffer {
-    return this.#writer.written;
+    return this.#sealed ?? this.#writer.written;
   }
 
-  /** Lends its memory to later batches. Only when the service has answered, for what was not may still be on its way. */
-  free(): void {
-    if (free.length < MAX_FREE && this.#writer.capacity <= MAX_FREE_BYTES) free.push(this.#writer);
+  /** Takes no more messages, and from here on as much memory as its bytes, for as long as the service does not answer. */
+  seal(): void {
+    if (this.#sealed) return;
+    this.#sealed = Buffer.from(this.#writer.written);
+    if (this.#writer.capacity <= MAX_SPARE_BYTES) spare = this.#writer;
   }
 
   #writeSection(message: PlainMessage): void {
@@ -113,6 +118,6 @@ export function isWrittenAlike(batch: ServiceBusMessageBatch): boolean {
   } catch {
     return false;
   } finally {
-    own.free();
+    own.seal();
   }
 }

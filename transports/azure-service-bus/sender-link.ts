@@ -152,6 +152,7 @@ export class SenderLink {
       this.#head++;
       if (entry.goesAlone || entries.length >= MAX_BATCH_MESSAGES) break;
     }
+    if (batch instanceof MessageBatch) batch.seal();
     if (entries.length > 0) void this.#hand(entries, batch);
   }
 
@@ -207,7 +208,6 @@ export class SenderLink {
       await this.#sender.sendMessages(payload, { abortSignal });
       this.#connection.heard();
       this.#unanswered = 0;
-      if (payload instanceof MessageBatch) payload.free();
       for (const entry of entries) entry.sent();
       this.#owner.succeeded();
     } catch (cause) {
