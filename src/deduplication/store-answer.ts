@@ -16,7 +16,7 @@ export function checkedClaim({ name }: Store, answer: unknown): Claim {
 
 /** What `done` has answered. @throws Error that names the store when it is neither `undefined` nor what is to be sent */
 export function checkedKept({ name }: Store, answer: unknown): Kept | undefined {
-  if (isKeptOrNone(answer)) return answer;
+  if (isKeptOrNone(answer)) return answer ?? undefined;
   const given = asRecord(answer) ? "an object that has no messages or no sent()" : show(answer);
   throw new Error(
     `the store "${name}" answered done() with ${given}; it answers undefined, or { messages, sent } when there is something to send`,
@@ -49,8 +49,9 @@ function isLease(value: unknown): boolean {
   return typeof lease?.["done"] === "function" && typeof lease["release"] === "function" && typeof lease["renew"] === "function";
 }
 
-function isKeptOrNone(value: unknown): value is Kept | undefined {
-  if (value === undefined) return true;
+// Stores that are not written in TypeScript say null for nothing.
+function isKeptOrNone(value: unknown): value is Kept | null | undefined {
+  if (value === undefined || value === null) return true;
   const kept = asRecord(value);
   return Array.isArray(kept?.["messages"]) && typeof kept["sent"] === "function";
 }

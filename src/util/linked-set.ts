@@ -25,8 +25,9 @@ export class LinkedSet<T extends Linked> {
     return this.#first?.item as T | undefined;
   }
 
-  /** Puts in what is in no set. */
+  /** Puts in what is in no other set. */
   add(item: T): void {
+    if (item.link?.set === this) return;
     const link: Link = { item, set: this, previous: this.#last, next: undefined };
     if (this.#last) this.#last.next = link;
     else this.#first = link;

@@ -12,6 +12,7 @@ describe("a claim", () => {
     { state: "done", unsent: undefined },
     { state: "done" },
     { state: "done", unsent: kept },
+    { state: "done", unsent: null },
     { state: "busy", againInMs: 5 },
   ])("is what the port says: %j", (answer) => {
     expect(isClaim(answer)).toBe(true);
@@ -27,7 +28,7 @@ describe("a claim", () => {
     [{ state: "ours" }, 'with the state "ours"'],
     [{ state: "mine" }, 'with the state "mine" and no lease'],
     [{ state: "mine", lease: { ...lease, renew: undefined } }, "no lease that has renew(), done() and release()"],
-    [{ state: "done", unsent: null }, 'with the state "done" and an unsent that is neither undefined nor'],
+    [{ state: "done", unsent: "none" }, 'with the state "done" and an unsent that is neither undefined nor'],
     [{ state: "done", unsent: { messages: [] } }, "neither undefined nor { messages, sent }"],
     [{ state: "busy" }, 'with the state "busy" and an againInMs that is no number'],
   ])("is not %j, which is refused with the store's name and what is wrong", (answer, text) => {
@@ -43,6 +44,7 @@ describe("a claim", () => {
 
 test("done is answered with nothing or with what is to be sent, and with nothing else", () => {
   expect(checkedKept(store, undefined)).toBeUndefined();
+  expect(checkedKept(store, null)).toBeUndefined();
   expect(checkedKept(store, kept)).toBe(kept);
   expect(() => checkedKept(store, "OK")).toThrow('the store "fake" answered done() with "OK"; it answers undefined, or');
   expect(() => checkedKept(store, { messages: "none" })).toThrow("with an object that has no messages or no sent()");

@@ -42,3 +42,12 @@ test("what is in another set, or in none, is not taken out of this one", () => {
   expect(one.delete(item)).toBe(false);
   expect(names(other)).toEqual(["a"]);
 });
+
+test("what is put in twice is there once, at its first place", () => {
+  const set = new LinkedSet<Item>();
+  const [a, b]: [Item, Item] = [{ name: "a" }, { name: "b" }];
+  for (const item of [a, b, a]) set.add(item);
+  expect(names(set)).toEqual(["a", "b"]);
+  set.delete(a);
+  expect(names(set)).toEqual(["b"]);
+});
