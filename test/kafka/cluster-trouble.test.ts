@@ -89,8 +89,8 @@ describe.skipIf(!isInstalled(KAFKA_4))("a cluster in trouble", () => {
       const node = await aLeader(bench);
       node.freeze();
       const before = publisher.acknowledged.length;
-      await eventually("messages to be confirmed without it", () => publisher.acknowledged.length > before + 500, 60_000);
       try {
+        await eventually("messages to be confirmed without it", () => publisher.acknowledged.length > before + 500, 60_000);
         await eventually("the leaders to be others", async () => await leadsNothing(node, bench), 60_000);
         await eventually("no message to take long any more", async () => (await slowest(port, 20)) < 1_500, 60_000);
       } finally {

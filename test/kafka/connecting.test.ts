@@ -53,6 +53,17 @@ describe("a broker that cannot be reached", () => {
     expect(port.log.some((line) => line.startsWith("warn") && line.includes("tried again"))).toBe(true);
   });
 
+  test("since it stands still does not keep others of the list from being tried", async () => {
+    const tried = new Set<string>();
+    const silent = (name: string): Promise<string> => server(() => void tried.add(name));
+    const port = portTo({ brokers: [await silent("first"), await silent("second"), await silent("third")], connectTimeout: "300ms" });
+    const stop = new AbortController();
+    const opening = errorOf(port.open(stop.signal));
+    await eventually("each to be tried", () => tried.size === 3);
+    stop.abort();
+    expect(await opening).toMatchObject({ code: "unavailable", retryable: true });
+  });
+
   test("because nobody knows its name ends the start at once, unless another one may answer", async () => {
     const error = await errorOf(portTo({ brokers: "no-such-host.invalid:9092" }).open(AbortSignal.timeout(15_000)));
     expect(error).toMatchObject({ code: "configuration", retryable: false });

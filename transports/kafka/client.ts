@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { Logger } from "../../src/contracts/logger.js";
 import type { DriverAdmin, DriverProducer } from "./driver.js";
@@ -28,7 +29,13 @@ export async function loadDriver(options: ResolvedOptions, clientId: string, log
     const type = { snappy: module.CompressionTypes.Snappy, lz4: module.CompressionTypes.LZ4, zstd: module.CompressionTypes.ZSTD }[name];
     if (type !== undefined) (module.CompressionCodecs as Record<number, KafkaCodec>)[type] = codec;
   }
-  const home = (): KafkajsHome => kafkajsHome(module, options, clientId, logger);
+  // kafkajs always begins with the first broker of its list, and one that stands still leaves it no time for the second: so each client begins with another.
+  let turn = randomInt(options.brokers.length);
+  const home = (): KafkajsHome => {
+    const first = turn++ % options.brokers.length;
+    const brokers = [...options.brokers.slice(first), ...options.brokers.slice(0, first)];
+    return kafkajsHome(module, { ...options, brokers }, clientId, logger);
+  };
   return {
     producer: () => new KafkajsProducer(home()),
     admin: () => new KafkajsAdmin(home),
