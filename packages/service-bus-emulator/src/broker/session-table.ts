@@ -97,6 +97,11 @@ export class SessionTable {
     if (session.isEmpty) this.#sessions.delete(session.id);
   }
 
+  /** Messages were put into sessions without a word. */
+  reconsiderAll(): void {
+    for (const session of [...this.#sessions.values()]) this.reconsider(session);
+  }
+
   /** Sets a session's state without asking who holds it. */
   setState(id: string, state: Buffer | undefined, at: number): void {
     const session = this.open(id);

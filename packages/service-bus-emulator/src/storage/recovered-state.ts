@@ -66,6 +66,7 @@ export class RecoveredState {
       for (const message of recovered.inOrder()) queue.restore(message);
       queue.store.continueFrom(recovered.lastSequence);
       for (const [id, { state, at }] of recovered.sessions) queue.sessions?.setState(id, state, at);
+      queue.sessions?.reconsiderAll();
     }
   }
 

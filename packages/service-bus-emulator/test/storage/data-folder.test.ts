@@ -205,6 +205,26 @@ describe("A data folder", { timeout: 90_000 }, () => {
     );
   });
 
+  it("offers sessions that have messages to whoever takes any, in the order of their first ones", { timeout: 10_000 }, async () => {
+    await using folder = await TemporaryFolder.make();
+    await across(
+      folder.path,
+      (namespace) => {
+        const queue = namespace.createQueue("q", { requiresSession: true });
+        queue.send(["b1", "a1", "b2"].map((text) => message(text, { session: text.charAt(0) })));
+      },
+      async (namespace) => {
+        const queue = namespace.findQueue("q");
+        if (!queue) throw new Error("the queue is gone");
+        for (const texts of [["b1", "b2"], ["a1"]]) {
+          const receiver = await acceptSession(queue, undefined);
+          receiver.link.setCredit(9);
+          expect(receiver.texts).toEqual(texts);
+        }
+      },
+    );
+  });
+
   it("remembers the ids of messages for duplicate detection", async () => {
     await using folder = await TemporaryFolder.make();
     const detecting = { requiresDuplicateDetection: true, duplicateDetectionHistoryTimeWindow: 20_000 };
