@@ -93,13 +93,19 @@ test("a message whose copy for a retry is too large for the broker is dead-lette
 });
 
 test("what was lost before it was settled is counted as stale, whatever was to become of it", async () => {
+  let running = 0;
+  let go = (): void => {};
+  const gate = new Promise<void>((resolve) => (go = resolve));
   const made = await started(async ({ n }) => {
-    await settled(3);
+    running++;
+    await gate;
     if (n === 2) throw new Error("no");
   });
   const [done, failed] = [deliver(made, 1), deliver(made, 2)];
+  await until("both to run", () => running === 2);
   done.lose();
   failed.lose();
+  go();
   await Promise.all([done.answered, failed.answered]);
   await until("both are counted", () => health(made)?.counts.stale === 2);
   expect(health(made)?.counts).toMatchObject({ handled: 1, deadLettered: 0 });
