@@ -15,6 +15,7 @@ import {
 const WRITER_BYTES = 65_536;
 /** One that has grown larger is not kept. */
 const MAX_SPARE_BYTES = 262_144;
+const NOTHING = Buffer.alloc(0);
 
 /** Of the batch that was written last, for the next one: they are written one after the other. */
 let spare: AmqpWriter | undefined;
@@ -28,8 +29,9 @@ export class MessageBatch implements ServiceBusMessageBatch {
   count = 0;
   /** The client asks for it: it has begun no spans for these messages. */
   readonly _messageSpanContexts: readonly never[] = [];
-  readonly #writer: AmqpWriter;
-  #sealed: Buffer | undefined;
+  /** Until it is sealed. */
+  #writer: AmqpWriter | undefined;
+  #sealed: Buffer = NOTHING;
 
   private constructor(maxBytes: number, writer: AmqpWriter) {
     this.maxSizeInBytes = maxBytes;
@@ -44,17 +46,17 @@ export class MessageBatch implements ServiceBusMessageBatch {
   }
 
   get sizeInBytes(): number {
-    return this.#sealed?.length ?? this.#writer.position;
+    return this.#writer?.position ?? this.#sealed.length;
   }
 
   /** @returns whether it is in the batch: it has room there, and is one that we can write (see {@link isPlain}) */
   tryAddMessage(message: OutgoingServiceBusMessage): boolean {
-    if (this.#sealed || !isPlain(message)) return false;
     const writer = this.#writer;
+    if (!writer || !isPlain(message)) return false;
     const start = writer.position;
     writer.reserve(2 * (mostHeadBytes(message) + MOST_DATA_HEAD_BYTES) + message.body.length);
     if (this.count === 0) writeHead(writer, message);
-    this.#writeSection(message);
+    writeSection(writer, message);
     if (writer.position > this.maxSizeInBytes) {
       writer.position = start;
       return false;
@@ -65,28 +67,28 @@ export class MessageBatch implements ServiceBusMessageBatch {
 
   /** The client asks for it: the message that is sent. */
   _generateMessage(): Buffer {
-    return this.#sealed ?? this.#writer.written;
+    return this.#writer?.written ?? this.#sealed;
   }
 
   /** Takes no more messages, and from here on as much memory as its bytes, for as long as the service does not answer. */
   seal(): void {
-    if (this.#sealed) return;
+    if (!this.#writer) return;
     this.#sealed = Buffer.from(this.#writer.written);
     if (this.#writer.capacity <= MAX_SPARE_BYTES) spare = this.#writer;
+    this.#writer = undefined;
   }
+}
 
-  #writeSection(message: PlainMessage): void {
-    const writer = this.#writer;
-    const start = writer.position;
-    const content = start + MOST_DATA_HEAD_BYTES;
-    writer.position = content;
-    writeHead(writer, message);
-    writeData(writer, message.body);
-    const end = writer.position;
-    writer.position = start;
-    writeDataHead(writer, end - content);
-    writer.again(content, end);
-  }
+function writeSection(writer: AmqpWriter, message: PlainMessage): void {
+  const start = writer.position;
+  const content = start + MOST_DATA_HEAD_BYTES;
+  writer.position = content;
+  writeHead(writer, message);
+  writeData(writer, message.body);
+  const end = writer.position;
+  writer.position = start;
+  writeDataHead(writer, end - content);
+  writer.again(content, end);
 }
 
 /** One of everything that we write. */
