@@ -1,6 +1,5 @@
 import type { FailureHeaders, SendResult } from "../contracts/transport.js";
 
-/** Longer details of a failure are left out first, when all together do not fit. Counts, dates and reasons are shorter. */
 const SHORT_DETAIL = 256;
 
 /**
@@ -26,6 +25,7 @@ export async function storeCopy(
   }
 }
 
-function shortDetails(failure: FailureHeaders): FailureHeaders {
+/** Those that are no longer than 256 characters: longer ones are left out first, when all together do not fit. Counts, dates and reasons are shorter. */
+export function shortDetails(failure: FailureHeaders): FailureHeaders {
   return Object.fromEntries(Object.entries(failure).filter(([, value]) => value.length <= SHORT_DETAIL));
 }

@@ -4,6 +4,7 @@ import { backoffWithHalfJitter } from "../../src/util/backoff.js";
 import { cutToBytes } from "../../src/util/cut-to-bytes.js";
 import { DeadlineQueue, type Timed } from "../../src/util/deadline-queue.js";
 import { delay } from "../../src/util/delay.js";
+import { shortDetails } from "../../src/util/store-copy.js";
 import type { ManagedClient } from "./connection.js";
 import type { ServiceBusDelivery, Verdict } from "./delivery.js";
 import { AzureServiceBusError, isLockLost, serviceAnswer, textOf } from "./errors.js";
@@ -23,9 +24,6 @@ const LONGEST_WAIT_MS = 5_000;
 /** What the service takes as reason and as description. */
 const MAX_REASON_BYTES = 256;
 const MAX_DESCRIPTION_BYTES = 4096;
-/** Longer details of a failure are left out first, when all together do not fit. Counts, dates and reasons are shorter. */
-const SHORT_DETAIL = 256;
-
 /** What was told to the broker, which has not answered yet. */
 interface Telling extends Timed {
   readonly giveUp: () => void;
@@ -126,10 +124,6 @@ function lettered(failure: FailureHeaders): DeadLetterOptions & Record<string, s
     deadLetterReason: cutToBytes(failure["tb-reason"] ?? "failed", MAX_REASON_BYTES),
     deadLetterErrorDescription: cutToBytes(name === undefined ? text : `${name}: ${text}`, MAX_DESCRIPTION_BYTES),
   };
-}
-
-function shortDetails(failure: FailureHeaders): FailureHeaders {
-  return Object.fromEntries(Object.entries(failure).filter(([, value]) => value.length <= SHORT_DETAIL));
 }
 
 /** Only what the broker will answer again, however often it is asked. */

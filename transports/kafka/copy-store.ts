@@ -1,12 +1,10 @@
 import type { EndpointPlan, FailureHeaders } from "../../src/contracts/transport.js";
+import { shortDetails } from "../../src/util/store-copy.js";
 import type { IncomingRecord } from "./driver.js";
 import { KafkaError } from "./errors.js";
 import { copyOf, type RecordToSend } from "./mapping.js";
 import type { ReceiverEnvironment } from "./receiver-environment.js";
 import { retryCopyOf } from "./retry-time.js";
-
-/** Longer details of a failure are left out first, when all together do not fit. Counts, dates and reasons are shorter. */
-const SHORT_DETAIL = 256;
 
 /** Appends copies of deliveries to other topics of their endpoint: confirmed, or not at all. */
 export class CopyStore {
@@ -45,8 +43,4 @@ export class CopyStore {
       if (!details) throw result.error;
     }
   }
-}
-
-function shortDetails(failure: FailureHeaders): FailureHeaders {
-  return Object.fromEntries(Object.entries(failure).filter(([, value]) => value.length <= SHORT_DETAIL));
 }
