@@ -7,6 +7,16 @@ import { ScriptedGroup } from "./support/scripted-group.js";
 
 const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i);
 
+/** The group of a reader to which the first two records of a topic were handed over. */
+async function holdingTwo(): Promise<ScriptedGroup> {
+  const group = new ScriptedGroup(["a"]);
+  await group.join("a");
+  await group.ready();
+  group.fetched("a", range(0, 2));
+  await group.reach(2);
+  return group;
+}
+
 describe("a reader of a group", () => {
   test("takes what another member did of a partition that it believes it kept, when it missed the generation in between", async () => {
     const group = new ScriptedGroup(["a"]);
@@ -335,11 +345,7 @@ describe("a reader of a group", () => {
   });
 
   test("that stops while the group shares out its partitions commits what it has done since, once it knows what stays with it", async () => {
-    const group = new ScriptedGroup(["a"]);
-    await group.join("a");
-    await group.ready();
-    group.fetched("a", range(0, 2));
-    await group.reach(2);
+    const group = await holdingTwo();
     group.rebalancing();
     for (const delivery of group.deliveries) delivery.complete();
     let isClosed = false;
@@ -355,11 +361,7 @@ describe("a reader of a group", () => {
 
   test("that stops before it knows where its partitions go on commits what was done in the rebalance before", async () => {
     let answer = (): void => {};
-    const group = new ScriptedGroup(["a"]);
-    await group.join("a");
-    await group.ready();
-    group.fetched("a", range(0, 2));
-    await group.reach(2);
+    const group = await holdingTwo();
     group.rebalancing();
     for (const delivery of group.deliveries) delivery.complete();
     group.whenCommitted = new Promise((resolve) => (answer = resolve));
@@ -377,11 +379,7 @@ describe("a reader of a group", () => {
     // Nobody ever joins again: it would wait for 5 s.
     timeout: 4_000,
   }, async () => {
-    const group = new ScriptedGroup(["a"]);
-    await group.join("a");
-    await group.ready();
-    group.fetched("a", range(0, 2));
-    await group.reach(2);
+    const group = await holdingTwo();
     for (const delivery of group.deliveries) delivery.complete();
     await eventually("all to be committed", () => group.committed.get("a/0")?.offset === 2);
     group.rebalancing();

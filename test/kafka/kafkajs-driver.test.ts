@@ -1,5 +1,6 @@
 import kafkajs, { type Producer } from "kafkajs";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { settledBy } from "../../src/util/time-limit.js";
 import { loadDriver } from "../../transports/kafka/client.js";
 import { DriverError } from "../../transports/kafka/driver.js";
 import type { ConsumerSettings } from "../../transports/kafka/driver-consumer.js";
@@ -7,7 +8,6 @@ import { KafkajsAdmin } from "../../transports/kafka/kafkajs-admin.js";
 import { type KafkajsHome, type KafkajsModule, kafkajsHome } from "../../transports/kafka/kafkajs-home.js";
 import { KafkajsProducer } from "../../transports/kafka/kafkajs-producer.js";
 import { resolveOptions } from "../../transports/kafka/options.js";
-import { settledBy } from "../../transports/kafka/time-limit.js";
 import { describeWithKafka } from "../support/brokers.js";
 import { RecordingLogger } from "../support/recording-logger.js";
 import { eventually } from "./support/eventually.js";

@@ -1,12 +1,12 @@
 import type { Logger } from "../../src/contracts/logger.js";
 import { delay } from "../../src/util/delay.js";
 import { suspectTurn } from "../../src/util/suspect-turn.js";
+import { settledBy } from "../../src/util/time-limit.js";
 import type { AssignedPartition } from "./assigned-partition.js";
 import type { IncomingRecord } from "./driver.js";
 import type { OffsetCommitter } from "./offset-committer.js";
 import type { RecordPump } from "./record-pump.js";
 import { CRASHED_FROM } from "./start-counts.js";
-import { settledBy } from "./time-limit.js";
 
 /** So long suspects are run one after the other before everything else has its turn again, for as long. */
 const SLICE_MS = 15_000;

@@ -1,10 +1,10 @@
 import type { Logger } from "../../src/contracts/logger.js";
+import { within } from "../../src/util/time-limit.js";
 import type { KafkaDriver } from "./client.js";
 import { type DriverAdmin, DriverError, type DriverProducer } from "./driver.js";
 import { KafkaError, textOf, unavailable } from "./errors.js";
 import { ManagedClient } from "./managed-client.js";
 import type { ResolvedOptions } from "./options.js";
-import { within } from "./time-limit.js";
 
 /** How long a request of the admin may wait for a connection. */
 const WAIT_FOR_ADMIN_MS = 30_000;

@@ -1,10 +1,10 @@
 import type { Logger } from "../../src/contracts/logger.js";
 import { backoffWithHalfJitter } from "../../src/util/backoff.js";
 import { delay } from "../../src/util/delay.js";
+import { settledBy } from "../../src/util/time-limit.js";
 import { DriverError } from "./driver.js";
 import type { ConsumerHandlers, DriverConsumer } from "./driver-consumer.js";
 import { textOf } from "./errors.js";
-import { settledBy } from "./time-limit.js";
 
 const FIRST_WAIT_MS = 200;
 const LONGEST_WAIT_MS = 10_000;

@@ -1,11 +1,11 @@
 import type { DeliverySink, EndpointPlan, Receiver } from "../../src/contracts/transport.js";
+import { settledBy } from "../../src/util/time-limit.js";
 import { isBegunMark } from "./begun-mark.js";
 import { CopyStore } from "./copy-store.js";
 import { DriverError } from "./driver.js";
 import { KafkaError, textOf, unavailable } from "./errors.js";
 import { GroupReader } from "./group-reader.js";
 import type { ReceiverEnvironment } from "./receiver-environment.js";
-import { settledBy } from "./time-limit.js";
 
 const START_MS = 30_000;
 

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { DeliverySink } from "../../src/contracts/transport.js";
+import { settledBy } from "../../src/util/time-limit.js";
 import { AssignedPartition, type TopicRole } from "./assigned-partition.js";
 import type { Assignment } from "./assigner.js";
 import { CarefulRuns } from "./careful-runs.js";
@@ -16,7 +17,6 @@ import type { ReaderPurpose } from "./reader-purpose.js";
 import type { ReceiverEnvironment } from "./receiver-environment.js";
 import { RecordPump } from "./record-pump.js";
 import { SkippedOffsets } from "./skipped-offsets.js";
-import { settledBy } from "./time-limit.js";
 
 /** A commit is not put off beyond so many settlements. */
 const COMMIT_AT_MOST = 1_000;

@@ -1,4 +1,5 @@
 import type { Consumer, EachBatchPayload, PartitionAssigner } from "kafkajs";
+import { within } from "../../src/util/time-limit.js";
 import type { Assignment, GroupMember } from "./assigner.js";
 import { DriverError } from "./driver.js";
 import type { CommitOffset, ConsumerHandlers, ConsumerSettings, DriverConsumer } from "./driver-consumer.js";
@@ -8,7 +9,6 @@ import { FetchedBatch } from "./kafkajs-batch.js";
 import { driverErrorOf } from "./kafkajs-errors.js";
 import type { KafkajsHome, KafkajsModule } from "./kafkajs-home.js";
 import { passUndecodable } from "./kafkajs-undecodable.js";
-import { within } from "./time-limit.js";
 
 /** The name by which the members of a group agree on how partitions are shared out; a change of what it means needs another. */
 const ASSIGNER_NAME = "trolleybus";

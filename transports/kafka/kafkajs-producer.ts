@@ -1,10 +1,10 @@
 import type { Producer } from "kafkajs";
+import { within } from "../../src/util/time-limit.js";
 import { DriverError, type DriverProducer, type OutgoingBatch } from "./driver.js";
 import { encodingCodec } from "./kafkajs-encoding.js";
 import { driverErrorOf } from "./kafkajs-errors.js";
 import type { KafkajsHome } from "./kafkajs-home.js";
 import { type Placeholder, RecordBatchTicket } from "./record-batch-ticket.js";
-import { within } from "./time-limit.js";
 
 /** The broker gives up waiting for its replicas this much before we give up waiting for the broker, so that it can say so. */
 const ANSWER_MS = 1_000;

@@ -3,10 +3,10 @@ import type { Logger } from "../../src/contracts/logger.js";
 import { abandon } from "../../src/util/abandon.js";
 import { backoffWithHalfJitter } from "../../src/util/backoff.js";
 import { delay } from "../../src/util/delay.js";
+import { settledBy, within } from "../../src/util/time-limit.js";
 import { connectError } from "./connect-error.js";
 import { DriverError } from "./driver.js";
 import { KafkaError, textOf, unavailable } from "./errors.js";
-import { settledBy, within } from "./time-limit.js";
 
 /** A producer or an admin of the driver. */
 export interface Client {

@@ -1,5 +1,6 @@
 import type { DeliverySink, EndpointPlan, Receiver } from "../../src/contracts/transport.js";
 import { delay } from "../../src/util/delay.js";
+import { settledBy } from "../../src/util/time-limit.js";
 import type { AssignedPartition, TopicRole } from "./assigned-partition.js";
 import { BegunMark } from "./begun-mark.js";
 import { CopyStore } from "./copy-store.js";
@@ -7,7 +8,6 @@ import { type CommittedOffset, DriverError } from "./driver.js";
 import { KafkaError, textOf, unavailable } from "./errors.js";
 import { GroupReader } from "./group-reader.js";
 import type { ReceiverEnvironment } from "./receiver-environment.js";
-import { settledBy } from "./time-limit.js";
 
 /** How long an endpoint may take to begin, a rebalance that waits for an instance that died included. */
 const START_MS = 60_000;

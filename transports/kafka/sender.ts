@@ -1,5 +1,6 @@
 import type { SendResult } from "../../src/contracts/transport.js";
 import { SharedDeadlines } from "../../src/util/shared-deadlines.js";
+import { settledBy } from "../../src/util/time-limit.js";
 import type { KafkaConnection } from "./connection.js";
 import type { DriverError, DriverProducer } from "./driver.js";
 import { KafkaError, unavailable } from "./errors.js";
@@ -8,7 +9,6 @@ import { ProduceQueue, type RequestPart } from "./produce-queue.js";
 import { Publication, PublishBatch } from "./publication.js";
 import { invalid, missing, notConfirmed, refusalOf, tooLarge } from "./send-errors.js";
 import { BATCH_OVERHEAD } from "./send-lane.js";
-import { settledBy } from "./time-limit.js";
 import type { TopicDirectory, TopicState } from "./topic-directory.js";
 
 /** What the sender asks of the transport. */

@@ -1,8 +1,8 @@
 import type { Logger } from "../../src/contracts/logger.js";
+import { within } from "../../src/util/time-limit.js";
 import type { KafkaConnection } from "./connection.js";
 import { DriverError, type PartitionMetadata } from "./driver.js";
 import { KafkaError, textOf, unavailable } from "./errors.js";
-import { within } from "./time-limit.js";
 
 /** What is known of a topic that exists. */
 export interface TopicState {
