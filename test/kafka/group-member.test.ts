@@ -10,8 +10,23 @@ type Metadata = ReadonlyMap<string, readonly PartitionMetadata[] | DriverError>;
 const there: readonly PartitionMetadata[] = [{ partition: 0, leader: 1, replicas: [1] }];
 const members: readonly GroupMember[] = [{ memberId: "m", topics: ["a", "b"], owned: new Map() }];
 
-/** What a member that leads the group would give to whom, and which topics it told to be missing. */
-async function shareOut(metadata: Metadata): Promise<{ shares: ReadonlyMap<string, Assignment>; missing: readonly string[] }> {
+const ROLES = [
+  { topic: "a", retryDelayMs: undefined },
+  { topic: "a.retry.500ms", retryDelayMs: 500 },
+  { topic: "a.retry.1s", retryDelayMs: 1_000 },
+  { topic: "a.retry.1m", retryDelayMs: 60_000 },
+].map((role) => ({ ...role, types: undefined }));
+
+interface Made {
+  /** What it would give to whom. */
+  readonly shares: ReadonlyMap<string, Assignment>;
+  /** The topics that it told to be missing. */
+  readonly missing: readonly string[];
+  readonly rests: ReadonlyMap<string, number>;
+}
+
+/** A member that leads its group. */
+async function shareOut(metadata: Metadata): Promise<Made> {
   let settings: ConsumerSettings | undefined;
   let missing: readonly string[] = [];
   const connection = {
@@ -26,9 +41,9 @@ async function shareOut(metadata: Metadata): Promise<{ shares: ReadonlyMap<strin
     missing = topics;
   };
   const environment = { connection, options: { sessionTimeoutMs: 10_000 } } as unknown as ReceiverEnvironment;
-  makeMember(environment, { group: "g", unassigned }, ["a"], false);
+  makeMember(environment, { group: "g", unassigned }, ROLES, false);
   if (!settings) throw new Error("no member was made");
-  return { shares: await settings.assign(members), missing };
+  return { shares: await settings.assign(members), missing, rests: settings.rests };
 }
 
 describe("the member that leads a group", () => {
@@ -51,5 +66,13 @@ describe("the member that leads a group", () => {
       ["b", trouble],
     ]);
     await expect(shareOut(metadata)).rejects.toBe(trouble);
+  });
+
+  test("asks for what waits for its delay twice within it, for what waits long every second, and for all else each time", async () => {
+    const { rests } = await shareOut(new Map([["a", there]]));
+    expect([...rests]).toEqual([
+      ["a.retry.1s", 250],
+      ["a.retry.1m", 1_000],
+    ]);
   });
 });

@@ -54,7 +54,12 @@ async function member(): Promise<Member> {
   const kafkajs = new ScriptedKafkajs();
   const ended: string[] = [];
   const home = { module: kafkajsModule, kafka: { consumer: () => kafkajs }, cut: () => {} } as unknown as KafkajsHome;
-  const settings = { groupId: "shipping", topics: ["orders"], sessionTimeoutMs: SESSION_MS } as unknown as ConsumerSettings;
+  const settings = {
+    groupId: "shipping",
+    topics: ["orders"],
+    rests: new Map(),
+    sessionTimeoutMs: SESSION_MS,
+  } as unknown as ConsumerSettings;
   const consumer = new KafkajsConsumer(home, settings);
   await consumer.start({
     joined: () => {},

@@ -6,6 +6,7 @@ import type { RecordContent } from "../../transports/kafka/driver.js";
 import { FetchedBatch } from "../../transports/kafka/kafkajs-batch.js";
 import { fetchingCodec, markFetches, recordsBehind } from "../../transports/kafka/kafkajs-fetches.js";
 import { encodeRecords } from "../../transports/kafka/record-encoder.js";
+import { RestingTopics } from "../../transports/kafka/resting-topics.js";
 
 interface Partition {
   readonly partition: number;
@@ -17,6 +18,8 @@ interface Response {
 }
 const require = createRequire(import.meta.url);
 const { decode } = require("kafkajs/src/protocol/requests/fetch/v11/response.js") as { decode(bytes: Buffer): Promise<Response> };
+const requestFor = require("kafkajs/src/protocol/requests/fetch/v11/request.js") as (options: object) => object;
+const encodeRequest = require("kafkajs/src/protocol/request.js") as (parts: object) => Promise<{ readonly buffer: Buffer }>;
 const BatchOfKafkajs = require("kafkajs/src/consumer/batch.js") as new (
   topic: string,
   fetchedOffset: string,
@@ -89,7 +92,7 @@ function fetchRequest(id: number, version = 11): Buffer {
 /** What kafkajs is given of these bytes by a socket that was asked for them. */
 function arrived(bytes: Buffer, ...requests: readonly Buffer[]): Buffer {
   const socket = new Duplex({ read: () => {}, write: (_chunk, _encoding, done) => done() });
-  markFetches(socket as unknown as Parameters<typeof markFetches>[0], codec);
+  markFetches(socket as unknown as Parameters<typeof markFetches>[0], codec, new RestingTopics(new Map()));
   for (const request of requests) socket.write(request);
   let given: Buffer = Buffer.alloc(0);
   socket.on("data", (chunk: Buffer) => {
@@ -219,6 +222,32 @@ test("answers that come together with one from which something was left out stay
   const partitions = await Promise.all(pieces.map(async (piece) => (await decoded(piece)).flatMap((topic) => topic.partitions)));
   expect(partitions.map((each) => each.map(({ partition }) => partition))).toEqual([[0, 1], [1], [0, 1], [], [0, 1]]);
   expect(partitions[1]?.every(({ messages }) => messages.every((message) => recordsBehind(message)))).toBe(true);
+});
+
+test("a topic of which an answer had records is asked for again at once, and one of which it had none is left alone for its rest", async () => {
+  const rests = new Map([
+    ["retry.10s", 1_000],
+    ["retry.1m", 1_000],
+  ]);
+  const asked: Buffer[] = [];
+  const socket = new Duplex({
+    read: () => {},
+    write: (chunk: Buffer, _encoding, done) => {
+      asked.push(chunk);
+      done();
+    },
+  });
+  markFetches(socket as unknown as Parameters<typeof markFetches>[0], codec, new RestingTopics(rests));
+  const names = ["orders", "retry.10s", "retry.1m"];
+  const request = async (id: number): Promise<Buffer> => {
+    const topics = names.map((topic) => ({ topic, partitions: [{ partition: 0, fetchOffset: "0", maxBytes: 1 }] }));
+    return (await encodeRequest({ correlationId: id, clientId: "shipping", request: requestFor({ topics, maxWaitTime: 250 }) })).buffer;
+  };
+  socket.write(await request(1));
+  const brought = { batches: [batch({ of: records("a", 1), baseOffset: 0 })] };
+  socket.emit("data", responseOf(1, [topicPart("orders", [NOTHING]), topicPart("retry.10s", [brought]), topicPart("retry.1m", [NOTHING])]));
+  socket.write(await request(2));
+  expect(asked.map((each) => names.filter((name) => each.includes(name)))).toEqual([names, ["orders", "retry.10s"]]);
 });
 
 test("answers to anything else are left as they are, and each fetch is answered once", () => {

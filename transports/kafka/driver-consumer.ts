@@ -6,6 +6,8 @@ export interface ConsumerSettings {
   readonly groupId: string;
   /** All exist. */
   readonly topics: readonly string[];
+  /** Topics that need not be asked for each time, and for how long they may be left alone when there was nothing of them, in milliseconds. */
+  readonly rests: ReadonlyMap<string, number>;
   readonly sessionTimeoutMs: number;
   readonly heartbeatIntervalMs: number;
   /** How long the group waits for a member to come back in a rebalance. */

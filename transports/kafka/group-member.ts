@@ -1,3 +1,4 @@
+import type { TopicRole } from "./assigned-partition.js";
 import { type Assignment, assignPartitions, type GroupMember } from "./assigner.js";
 import type { KafkaConnection } from "./connection.js";
 import { DriverError } from "./driver.js";
@@ -15,6 +16,9 @@ const METADATA_MAX_AGE_MS = 30_000;
 const LONGEST_HEARTBEAT_MS = 1_000;
 const HEARTBEATS_IN_A_SESSION = 10;
 
+/** A retry topic is asked for so often at least: who counts what waits sees it move. */
+const LONGEST_REST_MS = 1_000;
+
 /** How long a member may take to be given its part: the group waits for those that died until their sessions are over, and again when another dies meanwhile. */
 export function longestJoin({ sessionTimeoutMs }: ReceiverEnvironment["options"], atLeastMs: number): number {
   return Math.max(atLeastMs, 3 * sessionTimeoutMs);
@@ -24,12 +28,13 @@ export function longestJoin({ sessionTimeoutMs }: ReceiverEnvironment["options"]
 export function makeMember(
   { connection, options }: ReceiverEnvironment,
   { group, unassigned }: Pick<ReaderPurpose, "group" | "unassigned">,
-  topics: readonly string[],
+  roles: readonly TopicRole[],
   passesUndecodable: boolean,
 ): DriverConsumer {
   return connection.driver.consumer({
     groupId: group,
-    topics,
+    topics: roles.map(({ topic }) => topic),
+    rests: restsOf(roles),
     sessionTimeoutMs: options.sessionTimeoutMs,
     heartbeatIntervalMs: Math.min(LONGEST_HEARTBEAT_MS, Math.ceil(options.sessionTimeoutMs / HEARTBEATS_IN_A_SESSION)),
     rebalanceTimeoutMs: options.sessionTimeoutMs * 2,
@@ -40,6 +45,16 @@ export function makeMember(
     passesUndecodable,
     assign: (members) => assignAmong(members, connection, unassigned),
   });
+}
+
+/** Each retry topic is asked for twice in its delay, so that what comes at any time is here before it is due. */
+function restsOf(roles: readonly TopicRole[]): ReadonlyMap<string, number> {
+  const rests = new Map<string, number>();
+  for (const { topic, retryDelayMs = 0 } of roles) {
+    const restMs = Math.min(LONGEST_REST_MS, retryDelayMs / 2 - MAX_WAIT_MS);
+    if (restMs > 0) rests.set(topic, restMs);
+  }
+  return rests;
 }
 
 /**

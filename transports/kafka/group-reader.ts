@@ -196,7 +196,7 @@ export class GroupReader {
   async #make(passesUndecodable: boolean): Promise<DriverConsumer> {
     const roles = await this.#purpose.topics();
     this.#roles = new Map(roles.map((role) => [role.topic, role]));
-    return makeMember(this.#environment, this.#purpose, [...this.#roles.keys()], passesUndecodable);
+    return makeMember(this.#environment, this.#purpose, roles, passesUndecodable);
   }
 
   #joined(assignment: Assignment): void {

@@ -48,6 +48,7 @@ export class KafkajsConsumer implements DriverConsumer {
   constructor(home: KafkajsHome, settings: ConsumerSettings) {
     this.#home = home;
     this.#settings = settings;
+    for (const [topic, restMs] of settings.rests) home.rests.set(topic, restMs);
     const options: ConsumerOptions = {
       groupId: settings.groupId,
       partitionAssigners: [this.#assigner()],

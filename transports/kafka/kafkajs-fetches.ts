@@ -1,12 +1,9 @@
 import type { Socket } from "node:net";
 import type { CompressionCodecs, KafkaMessage } from "kafkajs";
+import { type Span, without } from "./byte-spans.js";
+import { fetchIdOf, withoutResting } from "./kafkajs-fetch-requests.js";
 import type { EncodedRecords } from "./record-decoder.js";
-
-/** From one byte up to another. */
-interface Span {
-  readonly from: number;
-  readonly to: number;
-}
+import type { RestingTopics } from "./resting-topics.js";
 
 /** A number of topics or partitions, and where it stands. */
 interface Count {
@@ -23,16 +20,9 @@ type Codecs = Record<number, (() => Codec) | undefined>;
 /** The numbers of codecs that Kafka does not use. */
 const FREE_CODECS: readonly number[] = [7, 6, 5];
 
-const FETCH = 1;
-/** The highest that kafkajs 2.2.4 knows, and every broker from 2.3 on has; its answers are laid out so. */
-const FETCH_VERSION = 11;
-/** Of a request and of a response, behind its size. */
-const API_KEY_AT = 4;
-const API_VERSION_AT = 6;
-const REQUEST_ID_AT = 8;
+/** Behind the size of a response. */
 const RESPONSE_ID_AT = 4;
 const SIZE_BYTES = 4;
-const REQUEST_HEAD_BYTES = 12;
 const RESPONSE_HEAD_BYTES = 8;
 /** Throttling, error and session; then, of each partition, its number, its error, and its three offsets. */
 const FETCH_HEAD_BYTES = 10;
@@ -91,39 +81,33 @@ export function recordsBehind({ value }: KafkaMessage): EncodedRecords | undefin
 
 /**
  * Marks the plain records in what is fetched over the socket, which has to hand over whole responses, and leaves out the partitions of which there is nothing to
- * tell. A broker names each that it was asked for in each answer, unless the client keeps a session with it (KIP-227), and kafkajs makes a batch of each and
- * several promises, to find that it is empty.
+ * ask or to tell. A broker names each that it was asked for in each answer, unless the client keeps a session with it (KIP-227), and kafkajs makes a batch of each
+ * and several promises, to find that it is empty.
  */
-export function markFetches(socket: Socket, codec: number): void {
+export function markFetches(socket: Socket, codec: number, resting: RestingTopics): void {
   const fetches = new Set<number>();
   const write = socket.write.bind(socket) as (data: unknown, ...rest: unknown[]) => boolean;
   const noting = (data: unknown, ...rest: unknown[]): boolean => {
-    if (Buffer.isBuffer(data) && isFetch(data)) fetches.add(data.readInt32BE(REQUEST_ID_AT));
-    return write(data, ...rest);
+    const id = Buffer.isBuffer(data) ? fetchIdOf(data) : undefined;
+    if (id === undefined) return write(data, ...rest);
+    fetches.add(id);
+    return write(resting.areAny ? withoutResting(data as Buffer, resting) : data, ...rest);
   };
   socket.write = noting as Socket["write"];
   const emit = socket.emit.bind(socket) as (event: string | symbol, ...args: unknown[]) => boolean;
   socket.emit = (event: string | symbol, ...args: unknown[]): boolean => {
-    if (event === "data" && fetches.size > 0) return emit(event, marked(args[0] as Buffer, fetches, codec));
+    if (event === "data" && fetches.size > 0) return emit(event, marked(args[0] as Buffer, fetches, codec, resting));
     return emit(event, ...args);
   };
 }
 
-function isFetch(request: Buffer): boolean {
-  return (
-    request.length > REQUEST_HEAD_BYTES &&
-    request.readInt16BE(API_KEY_AT) === FETCH &&
-    request.readInt16BE(API_VERSION_AT) === FETCH_VERSION
-  );
-}
-
-function marked(responses: Buffer, fetches: Set<number>, codec: number): Buffer {
+function marked(responses: Buffer, fetches: Set<number>, codec: number, resting: RestingTopics): Buffer {
   const silent: Span[] = [];
   for (let at = 0; at + RESPONSE_HEAD_BYTES <= responses.length; ) {
     const end = at + SIZE_BYTES + responses.readInt32BE(at);
     if (fetches.delete(responses.readInt32BE(at + RESPONSE_ID_AT))) {
       try {
-        const spans = markResponse(responses.subarray(at + RESPONSE_HEAD_BYTES, end), codec);
+        const spans = markResponse(responses.subarray(at + RESPONSE_HEAD_BYTES, end), codec, resting);
         let size = end - at - SIZE_BYTES;
         for (const { from, to } of spans) {
           silent.push({ from: at + RESPONSE_HEAD_BYTES + from, to: at + RESPONSE_HEAD_BYTES + to });
@@ -141,15 +125,14 @@ function marked(responses: Buffer, fetches: Set<number>, codec: number): Buffer 
 }
 
 /** @returns what says nothing, which is not counted any more. @throws RangeError when the response ends early, and then it is */
-function markResponse(response: Buffer, codec: number): readonly Span[] {
+function markResponse(response: Buffer, codec: number, resting: RestingTopics): readonly Span[] {
   const reader = new ResponseReader(response, FETCH_HEAD_BYTES);
   const silent: Span[] = [];
   const counts: Count[] = [];
   const count: Count = { at: reader.at, left: 0 };
   for (let topics = reader.int32(); topics > 0; topics--) {
     const from = reader.at;
-    const name = reader.int16();
-    reader.at += name;
+    const name = reader.bytes(reader.int16());
     const ofTopic: Count = { at: reader.at, left: 0 };
     const partitions = markPartitions(reader, codec, ofTopic);
     if (ofTopic.left === 0) {
@@ -157,6 +140,7 @@ function markResponse(response: Buffer, codec: number): readonly Span[] {
     } else {
       count.left++;
       counts.push(ofTopic);
+      if (resting.areAny) resting.brought(name.toString());
       silent.push(...partitions);
     }
   }
@@ -208,17 +192,6 @@ class ResponseReader {
     if (this.at > this.#response.length) throw new RangeError("the answer to a fetch ends early");
     return this.#response.subarray(this.at - length, this.at);
   }
-}
-
-/** Closes the gaps that these leave. */
-function without(spans: readonly Span[], bytes: Buffer): Buffer {
-  let end = spans[0]?.from ?? bytes.length;
-  spans.forEach(({ to }, i) => {
-    const next = spans[i + 1]?.from ?? bytes.length;
-    bytes.copyWithin(end, to, next);
-    end += next - to;
-  });
-  return bytes.subarray(0, end);
 }
 
 function markBatches(batches: Buffer, codec: number): void {

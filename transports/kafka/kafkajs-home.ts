@@ -5,6 +5,7 @@ import type { Logger } from "../../src/contracts/logger.js";
 import { fillRequests } from "./filled-requests.js";
 import { fetchingCodec, markFetches } from "./kafkajs-fetches.js";
 import type { ResolvedOptions } from "./options.js";
+import { RestingTopics } from "./resting-topics.js";
 import { onlyWholeResponses } from "./whole-responses.js";
 
 /** kafkajs itself, as it was loaded. */
@@ -15,6 +16,8 @@ export interface KafkajsHome {
   readonly module: KafkajsModule;
   readonly kafka: Kafkajs.Kafka;
   readonly options: ResolvedOptions;
+  /** How long each of these topics need not be asked for when a broker had nothing of it, in milliseconds; filled before the first connection. */
+  readonly rests: Map<string, number>;
   /** Destroys its sockets: kafkajs has no way of its own to let go of a broker that does not answer. */
   cut(): void;
 }
@@ -26,6 +29,7 @@ const RETRY = { retries: 3, initialRetryTime: 100, maxRetryTime: 1_000 };
 export function kafkajsHome(module: KafkajsModule, options: ResolvedOptions, clientId: string, logger: Logger): KafkajsHome {
   const codec = fetchingCodec(module);
   const sockets = new Set<Socket>();
+  const rests = new Map<string, number>();
   let isCut = false;
   const socketFactory: Kafkajs.ISocketFactory = ({ host, port, ssl, onConnect }) => {
     // kafkajs hands over the options of TLS, or nothing, whatever its types say.
@@ -37,7 +41,7 @@ export function kafkajsHome(module: KafkajsModule, options: ResolvedOptions, cli
     socket.setNoDelay(true);
     // The last one is the first to see what is written, whole as kafkajs wrote it, and what comes.
     fillRequests(socket);
-    if (codec !== undefined) markFetches(socket, codec);
+    if (codec !== undefined) markFetches(socket, codec, new RestingTopics(rests));
     onlyWholeResponses(socket);
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
@@ -62,6 +66,7 @@ export function kafkajsHome(module: KafkajsModule, options: ResolvedOptions, cli
     module,
     kafka,
     options,
+    rests,
     cut: () => {
       isCut = true;
       for (const socket of sockets) socket.destroy(new Error("the connection was given up"));
