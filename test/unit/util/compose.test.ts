@@ -85,6 +85,46 @@ test("a step that does not await next is waited for all the same, with what come
   await expect(failing).rejects.toThrow("late");
 });
 
+test("a failure that comes while a step does something else first ends the run, and not the process", async () => {
+  const unhandled: unknown[] = [];
+  const note = (error: unknown): void => void unhandled.push(error);
+  process.on("unhandledRejection", note);
+  try {
+    const failing = async (): Promise<void> => {
+      throw new Error("early");
+    };
+    const forgetful: Step<string> = async (_, next) => {
+      void next();
+      await settled(3);
+    };
+    const late: Step<string> = async (_, next) => {
+      const rest = next();
+      await settled(3);
+      await rest;
+    };
+    await expect(compose([forgetful], failing)("x")).rejects.toThrow("early");
+    await expect(compose([late], failing)("x")).rejects.toThrow("early");
+    await expect(compose([late, forgetful, late], failing)("x")).rejects.toThrow("early");
+    await settled(3);
+    expect(unhandled).toEqual([]);
+  } finally {
+    process.off("unhandledRejection", note);
+  }
+});
+
+test("a step that looks at a failure may make a success of it", async () => {
+  const forgiving: Step<string> = (_, next) => next().catch(() => {});
+  const patient: Step<string> = async (_, next) => {
+    const [{ status }] = await Promise.allSettled([next()]);
+    expect(status).toBe("rejected");
+  };
+  const failing = async (): Promise<void> => {
+    throw new Error("no");
+  };
+  await compose([forgiving], failing)("x");
+  await compose([patient], failing)("x");
+});
+
 test("the same steps serve any number of runs at one time", async () => {
   const run = compose<string>([(_, next) => next()], () => settled(2));
   await Promise.all([run("a"), run("b"), run("c")]);
