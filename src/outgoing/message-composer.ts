@@ -94,7 +94,8 @@ export class MessageComposer {
       message,
       messageType,
       dataText,
-      messageId: options.messageId ?? (origin ? derivedId(origin, destination, messageType, dataText) : newUlid()),
+      // After its run a message is not published again by another run; and what was once made in a handler may publish for ever.
+      messageId: options.messageId ?? (origin?.phase === "running" ? derivedId(origin, destination, messageType, dataText) : newUlid()),
       correlationId: options.correlationId,
       partitionKey: options.partitionKey,
       headers: this.#headersOf(options, origin),

@@ -98,10 +98,12 @@ export class Dispatcher {
     const { name, settings, bus } = this.#endpoint;
     const text = `The consumer of ${run.messageType} at endpoint "${name}" took longer than ${formatDuration(settings.handlerTimeoutMs)} (handlerTimeout).`;
     this.#strand(run, new RunFailure("timed-out", text));
-    bus.logger.warn(`${text} Its signal is aborted; until it ends it counts as a stray.`, {
-      messageId: run.messageId,
-      strays: this.#endpoint.turns.strays,
-    });
+    const { strays, stalled } = this.#endpoint.turns;
+    bus.logger.warn(`${text} Its signal is aborted; until it ends it counts as a stray.`, { messageId: run.messageId, strays });
+    if (stalled)
+      bus.logger.error(
+        `Endpoint "${name}" takes nothing more: ${strays} handlers ignored their time-out and still run. If none of them ends, only a restart helps.`,
+      );
   }
 
   #strandIfRunning(run: Run, error: Error): void {

@@ -1,9 +1,11 @@
 import type { Logger } from "../contracts/logger.js";
 import type { RememberedRetry } from "../endpoint/remembered-retries.js";
 import { classify, type Verdict } from "../retry/classify.js";
+import { describeError } from "../retry/describe-error.js";
 import { failureHeaders } from "../retry/failure-headers.js";
 import { type FailureHistory, readFailureHistory } from "../retry/failure-history.js";
 import { backoffWithFullJitter } from "../util/backoff.js";
+import { formatDuration } from "../util/duration.js";
 import { Abandoned, BusyElsewhere, RunAgain } from "./control.js";
 import type { EndpointContext } from "./endpoint-context.js";
 import { type IncomingMessage, type PipelineStep, RELEASE, type Stage } from "./incoming-message.js";
@@ -59,6 +61,7 @@ export function retry(endpoint: EndpointContext): PipelineStep {
       const delayMs = verdict.again === "never" ? undefined : endpoint.settings.retry.delaysMs[history.round];
       if (delayMs === undefined) return giveUp(endpoint, message, verdict, history);
       history = { ...history, round: history.round + 1 };
+      warnOfDelay(endpoint, message, verdict, delayMs);
       if (endpoint.settings.order === "none") return retryLater(endpoint, message, verdict, history, delayMs);
       endpoint.counts.retried++;
       if (!(await waitInLane(endpoint, message, history, performance.now() + delayMs))) return;
@@ -116,6 +119,15 @@ function logFailure(logger: Logger, endpoint: string, message: IncomingMessage, 
     reason: verdict.reason,
     error: verdict.error,
   });
+}
+
+// An error of each round, for it may be hours until the message is a dead letter.
+function warnOfDelay(endpoint: EndpointContext, message: IncomingMessage, { reason, error }: Verdict, delayMs: number): void {
+  const { messageId, messageType } = message.envelope ?? {};
+  endpoint.bus.logger.warn(
+    `${messageType} failed at endpoint "${endpoint.name}" (${message.attempt} so far), and is tried again in ${formatDuration(delayMs)}: ${describeError(error).message}`,
+    { messageId, reason, error },
+  );
 }
 
 const idOf = (message: IncomingMessage): string => message.envelope?.messageId ?? "";

@@ -4,7 +4,8 @@ import type { EndpointContext } from "./endpoint-context.js";
 
 /**
  * Sends what a handler published, again and again with the same ids, until the broker has confirmed it: that the broker takes nothing
- * is no failure of the handler. Resolves with what was refused for good, which is: unroutable, or too large.
+ * is no failure of the handler. Resolves with what was refused for good: trying again would hold up the endpoint for what cannot pass by itself
+ * (no such endpoint, too large, no right to write there), and whose message fails for it the retries have their say.
  */
 export async function sendUntilConfirmed(
   endpoint: EndpointContext,
@@ -31,4 +32,4 @@ export async function sendUntilConfirmed(
   return refused;
 }
 
-const isFinal = (error: PublishError): boolean => error.code === "unroutable" || error.code === "too-large";
+const isFinal = (error: PublishError): boolean => !error.retryable;

@@ -109,13 +109,30 @@ describe("inside a consumer", () => {
     expect(made.transport.sent).toEqual([]);
   });
 
-  test("what the broker refuses for good is the consumer's failure", async () => {
-    const made = await started((_, context) => context.send("nowhere", new Shipped(1)));
-    made.transport.onSend = (messages) => messages.map(() => refused("unroutable", false));
-    const answer = await deliver(made).answered;
-    expect(answer).toMatchObject({ verb: "deadLetter", failure: { "tb-reason": "failed", "tb-error-name": "PublishError" } });
-    expect(pending(made.bus)).toBe(0);
+  test("what was made in a handler and lives on publishes messages of their own, of which the run keeps no count", async () => {
+    const late: Promise<void>[] = [];
+    const made = await started(
+      (_, _context, bus) => {
+        late.push(settled(3).then(() => bus.publish(new Shipped(1))));
+      },
+      { deduplication: false },
+    );
+    await deliver(made).answered;
+    await deliver(made).answered;
+    await Promise.all(late);
+    expect(new Set(made.transport.sent.map(({ properties }) => properties.messageId)).size).toBe(2);
   });
+
+  test.each(["unroutable", "too-large", "refused", "topology"] as const)(
+    "what the broker refuses for good (%s) is the consumer's failure",
+    async (code) => {
+      const made = await started((_, context) => context.send("nowhere", new Shipped(1)));
+      made.transport.onSend = (messages) => messages.map(() => refused(code, false));
+      const answer = await deliver(made).answered;
+      expect(answer).toMatchObject({ verb: "deadLetter", failure: { "tb-reason": "failed", "tb-error-name": "PublishError" } });
+      expect(pending(made.bus)).toBe(0);
+    },
+  );
 
   test("what the broker does not take for a while is the bus's trouble: the endpoint pauses, and sends it again with the same id", async () => {
     let runs = 0;

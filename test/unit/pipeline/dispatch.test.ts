@@ -134,6 +134,7 @@ describe("a run that takes too long", () => {
       reason: expect.stringContaining("2 handlers ignored their time-out"),
     });
     expect(made.bus.health().status).toBe("degraded");
+    expect(made.logger.texts("error").join()).toContain("takes nothing more: 2 handlers");
     const waiting = deliver(made, 2);
     await settled();
     expect(waiting.answer).toBeUndefined();

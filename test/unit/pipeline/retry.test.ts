@@ -86,6 +86,16 @@ describe("what keeps failing", () => {
     expect(last).toMatchObject({ failure: { "tb-attempts": String(runs) } });
   });
 
+  test("tells each time that it will be tried again after a delay, and why", async () => {
+    const made = await started(failing, { retry: { immediate: 1, delays: ["10s", "1m"] } });
+    await toTheEnd(made);
+    const told = made.logger.texts("warn").filter((text) => text.includes("is tried again"));
+    expect(told).toEqual([
+      'shop.placed failed at endpoint "shop" (2 so far), and is tried again in 10s: no',
+      'shop.placed failed at endpoint "shop" (4 so far), and is tried again in 1m: no',
+    ]);
+  });
+
   test("waits at random up to the bound, which doubles each time, before it runs again at once", async () => {
     vi.spyOn(Math, "random").mockReturnValue(0.5);
     const times: number[] = [];
