@@ -9,6 +9,9 @@ export type ServiceBusModule = Pick<typeof AzureServiceBus, "ServiceBusClient" |
 /** The version whose ways of losing, retrying and closing links the adapter was built against. */
 export const OLDEST_CLIENT = "7.9.5";
 
+/** Never the client's own renewal of locks, see {@link LockKeeper}. */
+export const RECEIVER_OPTIONS = { maxAutoLockRenewalDurationInMs: 0, skipParsingBodyAsJson: true, skipConvertingDate: true } as const;
+
 /** @throws AzureServiceBusError "configuration" when @azure/service-bus is not installed or older than {@link OLDEST_CLIENT}. */
 export async function loadClient(): Promise<ServiceBusModule> {
   let module: ServiceBusModule & { readonly default?: ServiceBusModule };

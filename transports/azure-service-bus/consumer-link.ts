@@ -2,9 +2,11 @@ import type { MessageHandlers, ServiceBusReceivedMessage, ServiceBusReceiver } f
 import type { Logger } from "../../src/contracts/logger.js";
 import { backoffWithHalfJitter } from "../../src/util/backoff.js";
 import { delay } from "../../src/util/delay.js";
+import { RECEIVER_OPTIONS } from "./client.js";
 import type { ManagedClient } from "./connection.js";
-import { AzureServiceBusError, isNotFound, serviceAnswer, textOf, unavailable } from "./errors.js";
-import { settledBy } from "./time-limit.js";
+import { DirectLink } from "./direct-link.js";
+import { AzureServiceBusError, isNotFound, mistakeInQueue, serviceAnswer, textOf, unavailable } from "./errors.js";
+import { notAnswered, settledBy } from "./time-limit.js";
 
 /** What a {@link ConsumerLink} asks of, and tells to, its owner. */
 export interface ConsumerOwner {
@@ -37,8 +39,11 @@ interface Session {
   readonly receiver: ServiceBusReceiver;
   readonly client: ManagedClient["client"];
   readonly subscription: { close(): Promise<void> };
+  /** What is beneath it, from the first message on; `null` where the client alone is to be used. */
+  direct: DirectLink | null | undefined;
   inFlight: number;
-  isRetired: boolean;
+  /** It is to bring nothing more. */
+  isOver: boolean;
   readonly end: (reason: string, error?: unknown) => void;
 }
 
@@ -77,6 +82,11 @@ export class ConsumerLink {
     if (this.#spare?.client !== client || this.#spare.receiver.isClosed)
       this.#spare = { client, receiver: client.createReceiver(this.#queue, RECEIVER_OPTIONS) };
     return this.#spare.receiver;
+  }
+
+  /** Completes what came over the link that there is now. */
+  get direct(): DirectLink | undefined {
+    return this.#session?.direct ?? undefined;
   }
 
   /**
@@ -160,21 +170,25 @@ export class ConsumerLink {
   /** One link from its opening to its end. */
   async #live(): Promise<{ reason: string; error: unknown }> {
     const { client } = this.#connection;
+    let session: Session | undefined;
     let end: Session["end"] = () => {};
     const ended = new Promise<{ reason: string; error: unknown }>((resolve) => {
-      end = (reason, error) => resolve({ reason, error });
+      end = (reason, error) => {
+        if (session) session.isOver = true;
+        resolve({ reason, error });
+      };
     });
-    let session: Session | undefined;
     let isOpen = false;
     let openings = 0;
     const handlers: LinkHandlers = {
       processMessage: (message) => {
         this.#connection.heard();
         if (!isOpen) opened();
-        return session ? this.#take(session, message) : Promise.resolve();
+        return session ? this.#handedOver(session, message) : Promise.resolve();
       },
       processError: async ({ error, errorSource }) => {
-        if (errorSource !== "receive" && !isTold(errorSource)) return;
+        // The client has sources that its types do not tell.
+        if (errorSource !== "receive" && (errorSource as string) !== "internal") return;
         this.#connection.failed(error, client);
         end(serviceAnswer(error).text, error);
       },
@@ -191,13 +205,13 @@ export class ConsumerLink {
     };
     const opening = setTimeout(() => {
       if (isOpen) return;
-      this.#connection.failed(unansweredOpening(), client);
+      this.#connection.failed(notAnswered(2 * this.#connection.requestTimeoutMs), client);
       end("the link was not opened in time");
     }, 2 * this.#connection.requestTimeoutMs);
     try {
       const receiver = client.createReceiver(this.#queue, RECEIVER_OPTIONS);
       const subscription = receiver.subscribe(handlers, { autoCompleteMessages: false, maxConcurrentCalls: this.#credit });
-      session = { receiver, client, subscription, inFlight: 0, isRetired: false, end };
+      session = { receiver, client, subscription, direct: undefined, inFlight: 0, isOver: false, end };
       this.#session = session;
       return await ended;
     } catch (error) {
@@ -208,22 +222,33 @@ export class ConsumerLink {
     }
   }
 
-  #take(session: Session, message: ServiceBusReceivedMessage): Promise<void> {
-    session.inFlight++;
-    return new Promise((resolve) => {
-      this.#owner.arrived(message, () => {
-        session.inFlight--;
-        // Room for another, on a link that is to bring none, is not given.
-        if (!session.isRetired) resolve();
-        else if (session.inFlight === 0) this.#letGo(session);
+  /** By the client, which gives room for another when the promise is resolved. */
+  #handedOver(session: Session, message: ServiceBusReceivedMessage): Promise<void> {
+    if (session.direct) session.direct.handedOver(message);
+    else if (session.direct === undefined) {
+      const direct = DirectLink.beneath(message, (next, giveRoom) => {
+        this.#connection.heard();
+        this.#take(session, next, giveRoom);
       });
+      session.direct = direct ?? null;
+    }
+    return new Promise((resolve) => this.#take(session, message, resolve));
+  }
+
+  #take(session: Session, message: ServiceBusReceivedMessage, giveRoom: () => void): void {
+    session.inFlight++;
+    this.#owner.arrived(message, () => {
+      session.inFlight--;
+      // Room for another, on a link that is to bring none, is not given.
+      if (!session.isOver) giveRoom();
+      else if (session.inFlight === 0) this.#letGo(session);
     });
   }
 
   /** Lets a link bring nothing more; it is closed when what it brought is settled. */
   #retire(session: Session): void {
     if (this.#session === session) this.#session = undefined;
-    session.isRetired = true;
+    session.isOver = true;
     this.#retired.add(session);
     void session.subscription.close().catch(() => {});
     if (session.inFlight === 0) this.#letGo(session);
@@ -269,27 +294,4 @@ export class ConsumerLink {
     this.#started?.reject(new AzureServiceBusError("topology", text, { retryable: false }));
     this.#started = undefined;
   }
-}
-
-/** Never the client's own renewal of locks, see {@link LockKeeper}. */
-export const RECEIVER_OPTIONS = { maxAutoLockRenewalDurationInMs: 0, skipParsingBodyAsJson: true, skipConvertingDate: true } as const;
-
-/** What is wrong with a queue that is there, in words; `undefined` for everything else. */
-export function mistakeInQueue(error: unknown, queue: string): string | undefined {
-  const { code, text } = serviceAnswer(error);
-  if (code === "UnauthorizedAccess")
-    return `Azure Service Bus does not let us receive from the queue "${queue}": ${text}. Grant the right Listen.`;
-  if (/session/i.test(text) && !/lock/i.test(text)) {
-    return `The queue "${queue}" is there in another form: ${text} Whether a queue requires sessions comes from the endpoint's option "order", which cannot be changed: give the endpoint another name.`;
-  }
-  return undefined;
-}
-
-// The client has sources that its types do not tell.
-function isTold(source: string): boolean {
-  return source === "internal";
-}
-
-function unansweredOpening(): AzureServiceBusError {
-  return new AzureServiceBusError("timeout", "the link was not opened in time", { retryable: true });
 }

@@ -1,6 +1,6 @@
 import type { ServiceBusReceiver } from "@azure/service-bus";
 import { refusalOf } from "./administration.js";
-import { RECEIVER_OPTIONS } from "./consumer-link.js";
+import { RECEIVER_OPTIONS } from "./client.js";
 import { textOf } from "./errors.js";
 import type { ReceiverEnvironment } from "./receiver-environment.js";
 

@@ -17,6 +17,8 @@ export interface DeliveryHome {
   storeRetry(message: ServiceBusReceivedMessage, delayMs: number, failure: FailureHeaders): Promise<void>;
   /** Tells the broker, as often as it takes while the lock lasts. @throws AzureServiceBusError when it refuses */
   settle(delivery: ServiceBusDelivery, verdict: Verdict): Promise<"settled" | "lost">;
+  /** Completes it without the client where that goes, and tells the delivery what came of it. @returns whether that goes */
+  completeByLink?(delivery: ServiceBusDelivery): boolean;
   /** It was run alone, failed, and killed nobody. */
   survived?(delivery: ServiceBusDelivery): void;
 }
@@ -91,8 +93,18 @@ export class ServiceBusDelivery implements Delivery {
     this.#begin("complete");
     this.#state = "settled";
     if (this.#isLost) return "lost";
-    void this.#tell({ as: "complete" }).catch(() => this.lose());
+    if (!this.#home.completeByLink?.(this)) this.completeByClient();
     return "settled";
+  }
+
+  /** Also where the link could not, or was not answered. */
+  completeByClient(): void {
+    void this.#tell({ as: "complete" }).catch(() => this.lose());
+  }
+
+  /** The broker has taken its completion. */
+  completed(): void {
+    this.#leave();
   }
 
   async retry(delayMs: number, failure: FailureHeaders): Promise<"settled" | "lost"> {

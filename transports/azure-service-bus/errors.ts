@@ -57,3 +57,14 @@ export function isTimeout(error: unknown): boolean {
 export function isNotFound(error: unknown): boolean {
   return serviceAnswer(error).code === "MessagingEntityNotFound";
 }
+
+/** What is wrong with a queue that is there, in words; `undefined` for everything else. */
+export function mistakeInQueue(error: unknown, queue: string): string | undefined {
+  const { code, text } = serviceAnswer(error);
+  if (code === "UnauthorizedAccess")
+    return `Azure Service Bus does not let us receive from the queue "${queue}": ${text}. Grant the right Listen.`;
+  if (/session/i.test(text) && !/lock/i.test(text)) {
+    return `The queue "${queue}" is there in another form: ${text} Whether a queue requires sessions comes from the endpoint's option "order", which cannot be changed: give the endpoint another name.`;
+  }
+  return undefined;
+}

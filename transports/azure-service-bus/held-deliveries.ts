@@ -51,6 +51,7 @@ export class HeldDeliveries {
     this.#held.delete(delivery);
     this.#locks?.drop(delivery);
     if (delivery.isLost) this.#counts.survived(delivery.message);
+    else this.#counts.forget(delivery.message);
     done?.();
     if (this.#held.size === 0) for (const resolve of this.#whenEmpty.splice(0)) resolve();
   };

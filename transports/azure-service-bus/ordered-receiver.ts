@@ -3,9 +3,9 @@ import type { ServiceBusReceiver, ServiceBusSessionReceiver } from "@azure/servi
 import type { DeliverySink, EndpointPlan, Receiver } from "../../src/contracts/transport.js";
 import { backoffWithHalfJitter } from "../../src/util/backoff.js";
 import { delay } from "../../src/util/delay.js";
-import { mistakeInQueue, RECEIVER_OPTIONS } from "./consumer-link.js";
+import { RECEIVER_OPTIONS } from "./client.js";
 import { CopyStore } from "./copy-store.js";
-import { AzureServiceBusError, isLockLost, isNotFound, serviceAnswer, textOf, unavailable } from "./errors.js";
+import { AzureServiceBusError, isLockLost, isNotFound, mistakeInQueue, serviceAnswer, textOf, unavailable } from "./errors.js";
 import { HeldSession, type SessionContext } from "./held-session.js";
 import { SESSIONS } from "./mapping.js";
 import { QueueHome } from "./queue-home.js";

@@ -1,6 +1,9 @@
-interface Waiting {
+/** Something to tell the client. */
+export interface Outcome {
+  /** Whether it is another outcome than "accepted". */
   readonly isAlone: boolean;
-  readonly tell: () => void;
+  /** Called in its turn; must not throw. */
+  tell(): void;
 }
 
 /**
@@ -9,14 +12,13 @@ interface Waiting {
  * `write_dispositions`): a dead letter would be completed, and lost, or a message that was handled dead-lettered.
  */
 export class OutcomeTurns {
-  #waiting: Waiting[] = [];
+  #waiting: Outcome[] = [];
   #head = 0;
   #isPlanned = false;
   readonly #turn = (): void => this.#take();
 
-  /** @param isAlone whether it is another outcome than "accepted" @param tell called in its turn; must not throw */
-  tell(isAlone: boolean, tell: () => void): void {
-    this.#waiting.push({ isAlone, tell });
+  add(outcome: Outcome): void {
+    this.#waiting.push(outcome);
     this.#plan();
   }
 

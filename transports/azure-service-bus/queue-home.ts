@@ -2,6 +2,7 @@ import type { ServiceBusReceivedMessage } from "@azure/service-bus";
 import type { EndpointPlan, FailureHeaders } from "../../src/contracts/transport.js";
 import type { CopyStore } from "./copy-store.js";
 import type { DeliveryHome, ServiceBusDelivery, Verdict } from "./delivery.js";
+import type { DirectLink } from "./direct-link.js";
 import { AzureServiceBusError } from "./errors.js";
 import type { Settler, SettlingReceiver } from "./settler.js";
 import type { DeliveryCounts } from "./suspicion.js";
@@ -16,10 +17,13 @@ export class QueueHome implements DeliveryHome {
   readonly #counts: DeliveryCounts;
   readonly #settler: Settler;
   readonly #receiver: () => SettlingReceiver;
+  readonly #link: () => DirectLink | undefined;
 
   /**
    * @param source the queue
    * @param endpointQueue where retries go
+   * @param receiver settles by the client
+   * @param link completes without it, while there is one
    */
   constructor(
     source: string,
@@ -29,6 +33,7 @@ export class QueueHome implements DeliveryHome {
     counts: DeliveryCounts,
     settler: Settler,
     receiver: () => SettlingReceiver,
+    link: () => DirectLink | undefined = () => undefined,
   ) {
     this.source = source;
     this.#endpoint = endpoint;
@@ -37,6 +42,7 @@ export class QueueHome implements DeliveryHome {
     this.#counts = counts;
     this.#settler = settler;
     this.#receiver = receiver;
+    this.#link = link;
   }
 
   async storeRetry(message: ServiceBusReceivedMessage, delayMs: number, failure: FailureHeaders): Promise<void> {
@@ -50,10 +56,14 @@ export class QueueHome implements DeliveryHome {
     await this.#copies.store(message, this.#endpointQueue, failure, { suffix: `r${failure["tb-attempts"] ?? "0"}`, at });
   }
 
-  async settle(delivery: ServiceBusDelivery, verdict: Verdict): Promise<"settled" | "lost"> {
-    const result = await this.#settler.settle(delivery, verdict, this.#receiver);
-    if (result === "settled") this.#counts.forget(delivery.message);
-    return result;
+  settle(delivery: ServiceBusDelivery, verdict: Verdict): Promise<"settled" | "lost"> {
+    return this.#settler.settle(delivery, verdict, this.#receiver);
+  }
+
+  completeByLink(delivery: ServiceBusDelivery): boolean {
+    const link = this.#link();
+    if (link) this.#settler.completeByLink(delivery, link);
+    return link !== undefined;
   }
 
   survived(delivery: ServiceBusDelivery): void {

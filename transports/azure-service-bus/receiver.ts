@@ -45,7 +45,16 @@ export class EndpointReceiver implements Receiver {
       },
       logger,
     );
-    const home = new QueueHome(queue, endpoint, queue, copies, this.#counts, this.#settler, () => this.#link.receiver);
+    const home = new QueueHome(
+      queue,
+      endpoint,
+      queue,
+      copies,
+      this.#counts,
+      this.#settler,
+      () => this.#link.receiver,
+      () => this.#link.direct,
+    );
     const locks = new LockKeeper(({ message }) => this.#link.receiver.renewMessageLock(message), lockDurationMs, logger);
     this.#held = new HeldDeliveries(home, this.#counts, locks);
     this.#suspects = new SuspectReader(environment, endpoint, copies, this.#settler, this.#link, () => this.#held, sink, repair);

@@ -7,7 +7,9 @@ import { delay } from "../../src/util/delay.js";
 import { shortDetails } from "../../src/util/store-copy.js";
 import type { ManagedClient } from "./connection.js";
 import type { ServiceBusDelivery, Verdict } from "./delivery.js";
+import type { DirectLink } from "./direct-link.js";
 import { AzureServiceBusError, isLockLost, serviceAnswer, textOf } from "./errors.js";
+import { LinkCompletion } from "./link-completion.js";
 import { RELEASED, releasesOf } from "./mapping.js";
 import { OutcomeTurns } from "./outcome-turns.js";
 import { notAnswered } from "./time-limit.js";
@@ -34,12 +36,14 @@ export class Settler {
   readonly #connection: ManagedClient;
   readonly #turns = new OutcomeTurns();
   readonly #tellings: DeadlineQueue<Telling>;
+  readonly #completions: DeadlineQueue<LinkCompletion>;
   #pending = 0;
   #idle: (() => void)[] = [];
 
   constructor(connection: ManagedClient) {
     this.#connection = connection;
     this.#tellings = new DeadlineQueue(2 * connection.requestTimeoutMs, ({ giveUp }) => giveUp());
+    this.#completions = new DeadlineQueue(connection.requestTimeoutMs, (completion) => completion.giveUp());
   }
 
   /**
@@ -51,14 +55,24 @@ export class Settler {
     try {
       return await this.#settle(delivery, verdict, receiver);
     } finally {
-      if (--this.#pending === 0) for (const tell of this.#idle.splice(0)) tell();
+      this.#ended();
     }
+  }
+
+  /** Completes by the link that brought the message, and where that does not go, by the client. The delivery is told what came of it. */
+  completeByLink(delivery: ServiceBusDelivery, link: DirectLink): void {
+    this.#pending++;
+    this.#turns.add(new LinkCompletion(delivery, link, this.#connection, this.#completions, this.#ended));
   }
 
   /** Resolves when nothing is being settled. */
   async whenIdle(): Promise<void> {
     if (this.#pending > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
+
+  readonly #ended = (): void => {
+    if (--this.#pending === 0) for (const tell of this.#idle.splice(0)) tell();
+  };
 
   async #settle(delivery: ServiceBusDelivery, verdict: Verdict, receiver: () => SettlingReceiver): Promise<"settled" | "lost"> {
     let isShort = false;
@@ -95,7 +109,7 @@ export class Settler {
         giveUp: () => reject(notAnswered(2 * this.#connection.requestTimeoutMs)),
       };
       this.#tellings.add(telling);
-      this.#turns.tell(verdict.as !== "complete", () => {
+      const tell = (): void => {
         try {
           tellBroker().then(() => {
             this.#tellings.delete(telling);
@@ -104,7 +118,8 @@ export class Settler {
         } catch (error) {
           fail(error);
         }
-      });
+      };
+      this.#turns.add({ isAlone: verdict.as !== "complete", tell });
     });
   }
 }

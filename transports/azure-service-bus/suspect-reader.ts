@@ -3,7 +3,8 @@ import type { DeliverySink, EndpointPlan } from "../../src/contracts/transport.j
 import { backoffWithHalfJitter } from "../../src/util/backoff.js";
 import { delay } from "../../src/util/delay.js";
 import { suspectTurn } from "../../src/util/suspect-turn.js";
-import { type ConsumerLink, RECEIVER_OPTIONS } from "./consumer-link.js";
+import { RECEIVER_OPTIONS } from "./client.js";
+import type { ConsumerLink } from "./consumer-link.js";
 import type { CopyStore } from "./copy-store.js";
 import type { ServiceBusDelivery } from "./delivery.js";
 import { isNotFound, textOf, unavailable } from "./errors.js";
