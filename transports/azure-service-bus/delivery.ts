@@ -1,5 +1,6 @@
 import type { ServiceBusReceivedMessage } from "@azure/service-bus";
 import type { Delivery, FailureHeaders, NativeProperties } from "../../src/contracts/transport.js";
+import type { Linked } from "../../src/util/linked-set.js";
 import { bodyOf, headersOf, propertiesOf } from "./mapping.js";
 
 /** How the broker is told. */
@@ -23,12 +24,25 @@ export interface DeliveryHome {
   survived?(delivery: ServiceBusDelivery): void;
 }
 
+/** The lock of a message, as its keeper knows it. */
+export interface MessageLock extends Linked {
+  readonly delivery: ServiceBusDelivery;
+  /** On the clock of `performance.now()`. */
+  until: number;
+  durationMs: number;
+  isRenewing: boolean;
+}
+
 /** Open: nothing asked yet. Busy: the broker is being told. */
 type State = "open" | "busy" | "settled";
 
 /** One message under its lock. There is one for each message, so methods are on the prototype and everything else on demand. */
-export class ServiceBusDelivery implements Delivery {
+export class ServiceBusDelivery implements Delivery, Linked {
   readonly message: ServiceBusReceivedMessage;
+  /** Its place in the set of whoever holds it. */
+  link: Linked["link"];
+  /** Whoever renews it knows it. */
+  lock: MessageLock | undefined;
   /** Decided before it is handed to the core. */
   suspicion: Delivery["suspicion"] = "none";
   readonly #home: DeliveryHome;

@@ -1,5 +1,6 @@
 import type { Logger } from "../../src/contracts/logger.js";
-import type { ServiceBusDelivery } from "./delivery.js";
+import { LinkedSet } from "../../src/util/linked-set.js";
+import type { MessageLock, ServiceBusDelivery } from "./delivery.js";
 import { isLockLost, textOf } from "./errors.js";
 import { LONGEST_LOCK_MS } from "./options.js";
 
@@ -12,14 +13,6 @@ const SAFETY_MS = 500;
 /** Below it nothing can be renewed in time, whatever the clocks say. */
 const SHORTEST_MS = 2_000;
 
-interface Lock {
-  readonly delivery: ServiceBusDelivery;
-  /** On the clock of `performance.now()`. */
-  until: number;
-  durationMs: number;
-  isRenewing: boolean;
-}
-
 /**
  * Renews the locks of what is held, before half of the time has gone, for as long as it is held. Not the client's own renewal: that goes by message id, so that
  * of two messages with one id it forgets one, ends after a time, and ends at its first failure.
@@ -28,7 +21,7 @@ export class LockKeeper {
   readonly #renew: (delivery: ServiceBusDelivery) => Promise<Date>;
   readonly #expectedMs: number;
   readonly #logger: Logger;
-  readonly #locks = new Map<ServiceBusDelivery, Lock>();
+  readonly #locks: LinkedSet<MessageLock> = new LinkedSet();
   #renewing = 0;
   #timer: NodeJS.Timeout | undefined;
 
@@ -42,39 +35,38 @@ export class LockKeeper {
     this.#logger = logger;
   }
 
-  get size(): number {
-    return this.#locks.size;
-  }
-
   keep(delivery: ServiceBusDelivery): void {
     const durationMs = this.#durationOf(delivery.message.lockedUntilUtc);
-    this.#locks.set(delivery, { delivery, until: performance.now() + durationMs - SAFETY_MS, durationMs, isRenewing: false });
+    const lock = { delivery, until: performance.now() + durationMs - SAFETY_MS, durationMs, isRenewing: false, link: undefined };
+    delivery.lock = lock;
+    this.#locks.add(lock);
     this.#timer ??= setInterval(() => this.#look(), LOOK_EVERY_MS);
   }
 
   drop(delivery: ServiceBusDelivery): void {
-    this.#locks.delete(delivery);
-    if (this.#locks.size > 0 || !this.#timer) return;
+    if (delivery.lock) this.#locks.delete(delivery.lock);
+    delivery.lock = undefined;
+    if (this.#locks.first || !this.#timer) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
   }
 
   /** Everything that is held is lost. */
   loseAll(): void {
-    for (const delivery of [...this.#locks.keys()]) delivery.lose();
+    for (const { delivery } of this.#locks.all()) delivery.lose();
   }
 
   #look(): void {
     const now = performance.now();
     // The oldest come first, and are the first to need it.
-    for (const lock of this.#locks.values()) {
+    for (const lock of this.#locks.all()) {
       if (now >= lock.until) lock.delivery.lose();
       else if (!lock.isRenewing && lock.until - now < lock.durationMs / 2 && this.#renewing < MAX_RENEWALS) void this.#prolong(lock);
     }
   }
 
   /** Never rejects. */
-  async #prolong(lock: Lock): Promise<void> {
+  async #prolong(lock: MessageLock): Promise<void> {
     const askedAt = performance.now();
     lock.isRenewing = true;
     this.#renewing++;
