@@ -23,7 +23,7 @@ export type UndeliverableReason =
 /** How a message entered a queue. */
 export interface Origin {
   /** The number that it got where it first entered the namespace; its own when left out. */
-  readonly enqueuedSequence?: number;
+  readonly enqueuedSequence?: number | undefined;
   readonly deliveryCount?: number;
   /** Scheduled for the time in the content. */
   readonly scheduled?: boolean;

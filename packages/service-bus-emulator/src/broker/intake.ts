@@ -1,4 +1,5 @@
 import { DecodeError } from "../amqp/amqp-error.js";
+import { keptCopy } from "../amqp/kept-bytes.js";
 import { integerOf } from "../amqp/values.js";
 import type { BrokerContext } from "./broker-context.js";
 import { BrokerError } from "./broker-error.js";
@@ -66,7 +67,7 @@ export class Intake {
       timeToLive: message.timeToLive,
       annotations: message.annotations,
       deliveryAnnotations: message.deliveryAnnotations,
-      bare: ownMemory(message.bare),
+      bare: keptCopy(message.bare),
       messageId: identity.messageId,
       sessionId: identity.sessionId,
       scheduledEnqueueTime: at === undefined ? undefined : Number(at),
@@ -85,17 +86,6 @@ export class Intake {
     if (!seen) this.#context.journal?.duplicateKeySeen(this.#id, key, now);
     return seen;
   }
-}
-
-/**
- * The same bytes in memory of their own. Small buffers are cut from slabs that they share with others: what stays in a queue would keep three
- * times its size alive.
- */
-function ownMemory(bytes: Buffer): Buffer {
-  if (bytes.buffer.byteLength === bytes.length) return bytes;
-  const own = Buffer.allocUnsafeSlow(bytes.length);
-  bytes.copy(own);
-  return own;
 }
 
 function identityOf(bare: Buffer): Identity {

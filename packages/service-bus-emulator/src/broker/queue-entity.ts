@@ -71,6 +71,6 @@ export class QueueEntity extends PrimaryQueue<QueueDescription> implements Senda
   #take(content: MessageContent, enqueuedSequence: number | undefined): number {
     if (this.intake.isDuplicate(content.bare)) return this.store.lastSequence;
     const scheduled = (content.scheduledEnqueueTime ?? 0) > this.context.timers.now();
-    return this.enqueue(content, { scheduled, ...(enqueuedSequence === undefined ? {} : { enqueuedSequence }) });
+    return this.enqueue(content, { scheduled, enqueuedSequence });
   }
 }

@@ -19,6 +19,9 @@ const LOCK_TOKEN = "x-opt-lock-token";
 /** The type code of null. */
 const NULL = 0x40;
 
+/** A map without entries, in its short form and in its long one. */
+const EMPTY_MAPS: readonly Buffer[] = [Buffer.from([0xc1, 1, 0]), Buffer.from([0xd1, 0, 0, 0, 4, 0, 0, 0, 0])];
+
 /** Annotations that the broker sets: a client's own ones of the same names would lie. */
 const BROKER_ANNOTATIONS: ReadonlySet<string> = new Set([
   "x-opt-sequence-number",
@@ -75,7 +78,10 @@ function readInOrder(bytes: Buffer): IncomingMessage | undefined {
     bareAt = decoder.position;
   }
   const bare = withMessageId(bytes.subarray(bareAt));
-  return bare && { ...header, annotations, deliveryAnnotations, bare };
+  if (!bare) return undefined;
+  const { durable, priority, timeToLive } = header;
+  // Not spread: every message would have a shape of its own then, and everything that reads it be slow.
+  return { durable, priority, timeToLive, annotations, deliveryAnnotations, bare };
 }
 
 /** The same sections, those of one kind in their order. */
@@ -106,8 +112,11 @@ function readHeader(value: AmqpValue): Header {
 
 /** Binaries and UUIDs are views of what they are read from: of a copy, else the message would keep all that came from the network with it. */
 function readAnnotations(decoder: Decoder): Map<string, AmqpValue> | undefined {
-  const value = new Decoder(keptCopy(decoder.readEncoded())).readValue();
-  if (!isMap(value) || value.entries.length === 0) return undefined;
+  const encoded = decoder.readEncoded();
+  // Nearly every message has an empty map here: nothing of it is kept.
+  if (EMPTY_MAPS.some((empty) => encoded.equals(empty))) return undefined;
+  const value = new Decoder(keptCopy(encoded)).readValue();
+  if (!isMap(value)) return undefined;
   const annotations = new Map<string, AmqpValue>();
   for (const [key, entry] of value.entries) {
     const name = textOf(key);
