@@ -141,6 +141,8 @@ export class Connection implements SessionConnection {
     } catch (error) {
       this.#fail(error);
     }
+    // Before more is read from the socket: a peer that waits for the answer to one batch before it writes another would stand idle while its next is dealt with.
+    if (this.#flushScheduled) this.#flush();
   }
 
   /** Deals with the next header or frame; false when it is not complete yet. */
