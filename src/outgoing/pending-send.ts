@@ -1,10 +1,13 @@
 import type { OutgoingMessage, TransportError } from "../contracts/transport.js";
 import { PublishError } from "../errors.js";
+import type { Linked } from "../util/linked-set.js";
 import type { PendingBudget } from "./pending-budget.js";
 import type { PublishWindow } from "./publish-window.js";
 
 /** One message on its way to the broker, and whoever waits for it. */
-export class PendingSend {
+export class PendingSend implements Linked {
+  /** Its place in the window. */
+  link: Linked["link"] = undefined;
   readonly message: OutgoingMessage;
   readonly window: PublishWindow<PendingSend>;
   /** Set while the transport has it: from then on only the transport can say that it was certainly not stored. */

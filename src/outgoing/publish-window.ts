@@ -1,11 +1,12 @@
 import { setMaxListeners } from "node:events";
+import { type Linked, LinkedSet } from "../util/linked-set.js";
 
 /**
  * Publishes that began within one short slice of time share this: one timer, one signal. A timer for each would cost more
  * than publishing does. The time is counted from the end of the slice, so nobody's is cut short.
  */
-export class PublishWindow<Entry> {
-  readonly entries: Set<Entry> = new Set();
+export class PublishWindow<Entry extends Linked> {
+  readonly #entries: LinkedSet<Entry> = new LinkedSet();
   /** On the clock of `performance.now()`. */
   readonly endsAt: number;
   readonly #controller = new AbortController();
@@ -22,15 +23,23 @@ export class PublishWindow<Entry> {
     return this.#controller.signal;
   }
 
+  get isEmpty(): boolean {
+    return this.#entries.first === undefined;
+  }
+
+  /** What is outstanding, in its order. */
+  get entries(): readonly Entry[] {
+    return this.#entries.all();
+  }
+
   add(entry: Entry): void {
-    if (this.entries.size === 0) this.#timer.ref();
-    this.entries.add(entry);
+    if (this.isEmpty) this.#timer.ref();
+    this.#entries.add(entry);
   }
 
   /** An empty window does not keep the process alive. */
   delete(entry: Entry): void {
-    this.entries.delete(entry);
-    if (this.entries.size === 0) this.#timer.unref();
+    if (this.#entries.delete(entry) && this.isEmpty) this.#timer.unref();
   }
 
   end(): void {
@@ -44,7 +53,7 @@ export class PublishWindow<Entry> {
 }
 
 /** Hands out the window of the moment, and tells when one has ended. */
-export class PublishWindows<Entry> {
+export class PublishWindows<Entry extends Linked> {
   readonly #timeoutMs: number;
   readonly #sliceMs: number;
   readonly #expired: (entries: readonly Entry[]) => void;
@@ -71,7 +80,7 @@ export class PublishWindows<Entry> {
 
   /** Lets an empty window go that nobody will enter any more. */
   drop(window: PublishWindow<Entry>): void {
-    if (window.entries.size > 0 || (window === this.#current && performance.now() < this.#currentEndsAt)) return;
+    if (!window.isEmpty || (window === this.#current && performance.now() < this.#currentEndsAt)) return;
     window.clear();
     this.#open.delete(window);
   }
@@ -85,6 +94,6 @@ export class PublishWindows<Entry> {
     this.#open.delete(window);
     if (window === this.#current) this.#current = undefined;
     window.end();
-    this.#expired([...window.entries]);
+    this.#expired(window.entries);
   }
 }

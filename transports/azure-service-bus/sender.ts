@@ -54,14 +54,14 @@ export class Sender {
     return new Promise((resolve) => {
       const entries: Submission[] = [];
       const call = new SendCall(sends.length, (results) => {
-        this.#deadlines.remove(signal, entries);
+        this.#deadlines.remove(deadline);
         resolve(results);
       });
       for (let i = 0; i < sends.length; i++) {
         const send = sends[i];
         if (send) entries.push(new Submission(send, call, i));
       }
-      this.#deadlines.add(signal, entries);
+      const deadline = this.#deadlines.add(signal, entries);
       if (signal.aborted || this.#connection.isClosing) giveUp(entries);
       else this.#take(entries);
     });

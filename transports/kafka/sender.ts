@@ -55,14 +55,14 @@ export class Sender {
     return new Promise((resolve) => {
       const entries: Publication[] = [];
       const batch = new PublishBatch(records.length, (results) => {
-        this.#deadlines.remove(signal, entries);
+        this.#deadlines.remove(deadline);
         resolve(results);
       });
       for (let i = 0; i < records.length; i++) {
         const record = records[i];
         if (record) entries.push(new Publication(record, batch, i));
       }
-      this.#deadlines.add(signal, entries);
+      const deadline = this.#deadlines.add(signal, entries);
       if (signal.aborted) this.#giveUp(entries);
       else for (const entry of entries) this.#take(entry);
     });

@@ -81,14 +81,14 @@ export class Sender {
     return new Promise((resolve) => {
       const entries: Publication[] = [];
       const batch = new PublishBatch(publishes.length, (results) => {
-        this.#deadlines.remove(signal, entries);
+        this.#deadlines.remove(deadline);
         resolve(results);
       });
       for (let i = 0; i < publishes.length; i++) {
         const publish = publishes[i];
         if (publish) entries.push(new Publication(publish, batch, i));
       }
-      this.#deadlines.add(signal, entries);
+      const deadline = this.#deadlines.add(signal, entries);
       if (signal.aborted) this.#giveUp(entries);
       else {
         for (const entry of entries) this.#take(entry);

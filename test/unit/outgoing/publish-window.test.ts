@@ -1,13 +1,19 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { PublishWindows } from "../../../src/outgoing/publish-window.js";
+import type { Linked } from "../../../src/util/linked-set.js";
+
+interface Entry extends Linked {
+  readonly name: string;
+}
+const entry = (name: string): Entry => ({ name });
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
 test("what begins within one slice of time shares one timer", () => {
-  const windows = new PublishWindows<string>(10_000, () => {});
+  const windows = new PublishWindows<Entry>(10_000, () => {});
   const first = windows.current;
-  for (let i = 0; i < 1000; i++) windows.current.add(`${i}`);
+  for (let i = 0; i < 1000; i++) windows.current.add(entry(`${i}`));
   expect(windows.current).toBe(first);
   expect(vi.getTimerCount()).toBe(1);
   vi.advanceTimersByTime(500);
@@ -16,9 +22,9 @@ test("what begins within one slice of time shares one timer", () => {
 });
 
 test("a slice is a twentieth of the time, at most a second", () => {
-  const windows = new PublishWindows<string>(60_000, () => {});
+  const windows = new PublishWindows<Entry>(60_000, () => {});
   const first = windows.current;
-  first.add("a");
+  first.add(entry("a"));
   vi.advanceTimersByTime(999);
   expect(windows.current).toBe(first);
   vi.advanceTimersByTime(1);
@@ -27,15 +33,15 @@ test("a slice is a twentieth of the time, at most a second", () => {
 
 test("nobody's time is cut short, and nobody's is longer than by a slice: the signal first, then who is outstanding", () => {
   const expired: string[] = [];
-  const windows = new PublishWindows<string>(10_000, (entries) => {
+  const windows = new PublishWindows<Entry>(10_000, (entries) => {
     expect(window.signal.aborted).toBe(true);
-    expired.push(...entries);
+    expired.push(...entries.map(({ name }) => name));
   });
   const window = windows.current;
-  window.add("first");
+  window.add(entry("first"));
   vi.advanceTimersByTime(499);
   expect(windows.current).toBe(window);
-  window.add("last");
+  window.add(entry("last"));
   vi.advanceTimersByTime(10_000);
   expect(expired).toEqual([]);
   vi.advanceTimersByTime(1);
@@ -43,20 +49,21 @@ test("nobody's time is cut short, and nobody's is longer than by a slice: the si
 });
 
 test("a window that is over and empty is let go with its timer; one that may still be entered is kept", () => {
-  const windows = new PublishWindows<string>(10_000, () => {});
+  const windows = new PublishWindows<Entry>(10_000, () => {});
   const window = windows.current;
-  window.add("a");
-  window.delete("a");
+  const [a, b] = [entry("a"), entry("b")];
+  window.add(a);
+  window.delete(a);
   windows.drop(window);
   expect(windows.current).toBe(window);
   vi.advanceTimersByTime(500);
   const next = windows.current;
   expect(vi.getTimerCount()).toBe(1);
-  next.add("b");
+  next.add(b);
   vi.advanceTimersByTime(500);
   windows.drop(next);
   expect(vi.getTimerCount()).toBe(1);
-  next.delete("b");
+  next.delete(b);
   windows.drop(next);
   expect(vi.getTimerCount()).toBe(0);
 });
@@ -65,13 +72,14 @@ test("an empty window does not keep the process alive, and one that is waited fo
   vi.useRealTimers();
   const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
   const before = timers();
-  const windows = new PublishWindows<string>(10_000, () => {});
+  const windows = new PublishWindows<Entry>(10_000, () => {});
   const window = windows.current;
-  window.add("a");
+  const a = entry("a");
+  window.add(a);
   expect(timers()).toBe(before + 1);
-  window.delete("a");
+  window.delete(a);
   expect(timers()).toBe(before);
-  window.add("b");
+  window.add(entry("b"));
   expect(timers()).toBe(before + 1);
   windows.endAll();
   expect(timers()).toBe(before);
@@ -79,10 +87,10 @@ test("an empty window does not keep the process alive, and one that is waited fo
 
 test("endAll ends the time of everything outstanding, at once", () => {
   const expired: string[] = [];
-  const windows = new PublishWindows<string>(10_000, (entries) => void expired.push(...entries));
-  windows.current.add("a");
+  const windows = new PublishWindows<Entry>(10_000, (entries) => void expired.push(...entries.map(({ name }) => name)));
+  windows.current.add(entry("a"));
   vi.advanceTimersByTime(600);
-  windows.current.add("b");
+  windows.current.add(entry("b"));
   windows.endAll();
   expect(expired).toEqual(["a", "b"]);
   expect(vi.getTimerCount()).toBe(0);
