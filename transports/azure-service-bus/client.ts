@@ -1,6 +1,6 @@
 import type * as AzureServiceBus from "@azure/service-bus";
 import { installedVersion, isOlder } from "../../src/util/package-version.js";
-import { mendLostLinks } from "./client-repair.js";
+import { mendClient } from "./client-repair.js";
 import { AzureServiceBusError } from "./errors.js";
 
 /** What the adapter needs of @azure/service-bus. Only types of it are imported elsewhere: the package itself is loaded here, when a bus opens. */
@@ -39,7 +39,7 @@ export async function loadClient(): Promise<ServiceBusModule> {
 // In a bundle nothing can be resolved, and nothing is mended.
 function mend(): void {
   try {
-    mendLostLinks(import.meta.resolve("@azure/service-bus"));
+    mendClient(import.meta.resolve("@azure/service-bus"));
   } catch {
     // It is as it was.
   }
