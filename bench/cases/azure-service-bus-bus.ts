@@ -1,7 +1,16 @@
 import { type Bus, createBus } from "trolleybus";
 import { type Figures, meter, meterAfter, pump } from "../meter.js";
 import { OrderPlaced } from "../payload.js";
-import { adminPort, BACKLOG, connectionString, MESSAGES, OUTSTANDING, PREFETCH, WARM_UP } from "./azure-service-bus-settings.js";
+import {
+  adminPort,
+  BACKLOG,
+  connectionString,
+  MESSAGES,
+  OUTSTANDING,
+  PREFETCH,
+  PUBLISH_WARM_UP,
+  WARM_UP,
+} from "./azure-service-bus-settings.js";
 
 function makeBus(prefix: string, service: string): Bus {
   const transport = { type: "azure-service-bus", connectionString, adminPort } as const;
@@ -19,7 +28,7 @@ async function withQueue(prefix: string): Promise<Bus> {
 
 export async function serviceBusPublish(prefix: string): Promise<Figures> {
   const bus = await withQueue(prefix);
-  await pump(WARM_UP, OUTSTANDING, (i) => bus.send("bench", new OrderPlaced(i, 0)));
+  await pump(PUBLISH_WARM_UP, OUTSTANDING, (i) => bus.send("bench", new OrderPlaced(i, 0)));
   const measured = meter();
   await pump(MESSAGES, OUTSTANDING, (i) => bus.send("bench", new OrderPlaced(i, 0)));
   const figures = measured.stop(MESSAGES);

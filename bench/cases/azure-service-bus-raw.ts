@@ -1,7 +1,16 @@
 import { ServiceBusAdministrationClient, ServiceBusClient, type ServiceBusMessage } from "@azure/service-bus";
 import { type Figures, meter, meterAfter, pump } from "../meter.js";
 import { OrderPlaced, rawDocument } from "../payload.js";
-import { adminPort, BACKLOG, connectionString, MESSAGES, OUTSTANDING, PREFETCH, WARM_UP } from "./azure-service-bus-settings.js";
+import {
+  adminPort,
+  BACKLOG,
+  connectionString,
+  MESSAGES,
+  OUTSTANDING,
+  PREFETCH,
+  PUBLISH_WARM_UP,
+  WARM_UP,
+} from "./azure-service-bus-settings.js";
 
 function administration(): ServiceBusAdministrationClient {
   const client = new ServiceBusAdministrationClient(connectionString.replace(/(sb:\/\/[^:;/]+)(:\d+)?/, `$1:${adminPort}`));
@@ -38,7 +47,7 @@ function messageOf(order: OrderPlaced): ServiceBusMessage {
 export async function serviceBusRawPublish(prefix: string): Promise<Figures> {
   const { client, queue } = await open(prefix);
   const sender = client.createSender(queue);
-  await pump(WARM_UP, OUTSTANDING, (i) => sender.sendMessages(messageOf(new OrderPlaced(i, 0))));
+  await pump(PUBLISH_WARM_UP, OUTSTANDING, (i) => sender.sendMessages(messageOf(new OrderPlaced(i, 0))));
   const measured = meter();
   await pump(MESSAGES, OUTSTANDING, (i) => sender.sendMessages(messageOf(new OrderPlaced(i, 0))));
   const figures = measured.stop(MESSAGES);
