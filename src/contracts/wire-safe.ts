@@ -1,6 +1,9 @@
 import type { MessageClass, MessageOf } from "./message-class.js";
 import type { InputOf, Schema } from "./schema.js";
 
+/** A branded one too, whose methods must not be taken for fields. */
+type Primitive = string | number | boolean | null | undefined;
+
 type NotWire =
   | Date
   | RegExp
@@ -16,17 +19,19 @@ type Unsafe<T, Path extends string = "", Depth extends 0[] = []> = Depth["length
   ? never
   : unknown extends T
     ? never
-    : T extends NotWire
-      ? Path
-      : T extends readonly (infer E)[]
-        ? Unsafe<E, `${Path}[]`, [...Depth, 0]>
-        : T extends (...args: never[]) => unknown
-          ? Depth["length"] extends 0 | 1
-            ? never
-            : Path
-          : T extends object
-            ? { [K in keyof T & string]: Unsafe<T[K], Path extends "" ? K : `${Path}.${K}`, [...Depth, 0]> }[keyof T & string]
-            : never;
+    : T extends Primitive
+      ? never
+      : T extends NotWire
+        ? Path
+        : T extends readonly (infer E)[]
+          ? Unsafe<E, `${Path}[]`, [...Depth, 0]>
+          : T extends (...args: never[]) => unknown
+            ? Depth["length"] extends 0 | 1
+              ? never
+              : Path
+            : T extends object
+              ? { [K in keyof T & string]: Unsafe<T[K], Path extends "" ? K : `${Path}.${K}`, [...Depth, 0]> }[keyof T & string]
+              : never;
 
 export type WireSafeSchema<S extends Schema> = [Unsafe<InputOf<S>>] extends [never]
   ? unknown

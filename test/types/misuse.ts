@@ -14,6 +14,10 @@ class WithDeepMap {
   static readonly messageType = "x.deep";
   constructor(readonly a: { readonly b: readonly { m: Map<string, string> }[] }) {}
 }
+class WithBrandedDate {
+  static readonly messageType = "x.with-branded-date";
+  constructor(readonly at: Date & { readonly __brand: "Due" }) {}
+}
 
 /** The error names the path of the field. */
 export const unreadable: Receivable<typeof WithDeepMap> = {
@@ -32,6 +36,8 @@ export async function misuse(): Promise<void> {
   bus.subscribe(WithDate, async () => {});
   // @ts-expect-error the path is named: "a.b[].m"
   bus.subscribe(WithDeepMap, async () => {});
+  // @ts-expect-error a brand makes no text of a Date
+  bus.subscribe(WithBrandedDate, async () => {});
   // @ts-expect-error z.date() cannot read what JSON carried
   defineMessage("x.date", z.object({ at: z.date() }));
   // @ts-expect-error the root must be an object

@@ -64,6 +64,17 @@ export class ParcelSent {
   ) {}
 }
 
+/** Branded primitives, as services that tell their ids apart have them: on the wire they are text, numbers and booleans like others. */
+export type OrderId = string & { readonly __brand: "OrderId" };
+export class InvoiceDue {
+  static readonly messageType = "shop.invoice-due";
+  constructor(
+    readonly orderId: OrderId,
+    readonly cents: number & { readonly __brand: "Cents" },
+    readonly lines: readonly { readonly orderId?: OrderId | null; readonly paid: boolean & { readonly __brand: "Paid" } }[],
+  ) {}
+}
+
 export interface Shipments {
   create(orderId: string): Promise<void>;
 }
@@ -131,6 +142,9 @@ export async function main(): Promise<void> {
   });
   bus.subscribe(ParcelSent, ({ at }) => {
     at satisfies Date;
+  });
+  bus.subscribe(InvoiceDue, ({ orderId }) => {
+    orderId satisfies OrderId;
   });
   bus.subscribe([OrderPlaced, OrderCancelled], new OrderLog());
   bus.subscribe([OrderPlaced, OrderCancelled], (message) => {
