@@ -33,8 +33,11 @@ export interface BusOptions extends Omit<EndpointOptions, "order"> {
    * deduplication off. @default `memoryStore()`: this process only, gone with it, at most 100,000 ids an endpoint
    */
   readonly store?: Store;
-  /** Makes the consumers that are given as classes, once a run: `(type) => container.get(type)`. What it throws is the run's failure. */
-  readonly resolve?: <C>(type: new (...args: never[]) => C, context: ConsumeContext) => C | Promise<C>;
+  /**
+   * Makes the consumers that are given as classes, once a run: `(type) => container.get(type)`. What it throws is the run's failure.
+   * (`unknown[]`, not `never[]`: containers take a `new (...args: any[]) => C`, to which the latter is not assignable.)
+   */
+  readonly resolve?: <C>(type: new (...args: unknown[]) => C, context: ConsumeContext) => C | Promise<C>;
   /** Types that this service publishes: with them the topology is created or verified at start instead of at the first publish. */
   readonly publishes?: readonly MessageClass[];
   /** @default "create" */

@@ -85,9 +85,11 @@ export class ConsumerRegistry {
         `the consumer class ${consumerClass.name} has ${consumerClass.length} constructor arguments and nobody to give them. Set the bus's resolve option, (type) => container.get(type), or subscribe an object.`,
       );
     }
-    const make = resolve ?? ((type: ConsumerClass) => new type());
+    const make: NonNullable<BusOptions["resolve"]> = resolve ?? ((type) => new type());
+    // What the arguments are is the container's business.
+    const type = consumerClass as new (...args: unknown[]) => IConsumer<never>;
     return async (context) => {
-      const made: unknown = await make(consumerClass, context);
+      const made: unknown = await make(type, context);
       const consumer = made as IConsumer<object> | undefined;
       if (typeof consumer?.consume !== "function") {
         throw new TrolleybusError(

@@ -98,6 +98,14 @@ export class OrderLog implements IConsumer<OrderPlaced | OrderCancelled> {
 
 declare const shipments: Shipments;
 declare const container: { get<C>(type: new (...args: never[]) => C): C };
+/** Containers as their packages declare them. */
+// biome-ignore lint/suspicious/noExplicitAny: the constructors of tsyringe, Inversify and NestJS take any arguments
+type Newable<C> = new (...args: any[]) => C;
+// biome-ignore lint/suspicious/noExplicitAny: as above
+type AbstractNewable<C> = abstract new (...args: any[]) => C;
+declare const tsyringe: { resolve<C>(token: Newable<C> | string | symbol): C };
+declare const inversify: { get<C>(id: string | symbol | Newable<C> | AbstractNewable<C>): C; getAsync<C>(id: Newable<C>): Promise<C> };
+declare const nest: { create<C = unknown>(type: Newable<C>): Promise<C> };
 declare const transport: Transport;
 declare const store: Store;
 declare const log: (...values: unknown[]) => void;
@@ -180,6 +188,15 @@ export function transports(): void {
   createBus({ service: "x", transport: { type: "rabbitmq", url: ["amqp://a", "amqp://b"], heartbeat: 10 } });
   createBus({ service: "x", transport });
   createBus({ service: "x", transport: "memory:", store });
+}
+
+export function containers(): void {
+  const options = { service: "x", transport: "memory:" } as const;
+  createBus({ ...options, resolve: (type) => tsyringe.resolve(type) });
+  createBus({ ...options, resolve: (type) => inversify.get(type) });
+  createBus({ ...options, resolve: (type) => inversify.getAsync(type) });
+  createBus({ ...options, resolve: (type) => nest.create(type) });
+  createBus({ ...options, resolve: (type) => new type() });
 }
 
 /** A test double of what a publisher depends on. */
