@@ -98,12 +98,13 @@ function resolveRetry(own: EndpointOptions["retry"], shared: EndpointOptions["re
   if (own === false || (own === undefined && shared === false)) {
     return { immediate: 0, immediateDelayMs: 0, delaysMs: [], giveUpOn: [] };
   }
-  const merged: RetryOptions = { ...(shared === false ? undefined : shared), ...own };
+  // Not by spreading one over the other: an `undefined` of the endpoint's would hide what the bus says.
+  const otherwise: RetryOptions = shared || {};
   return {
-    immediate: merged.immediate ?? defaults.IMMEDIATE_RETRIES,
-    immediateDelayMs: ms(merged.immediateDelay, defaults.IMMEDIATE_DELAY_MS),
-    delaysMs: merged.delays?.map((entry) => ms(entry, 0)) ?? defaults.DELAYED_RETRIES_MS,
-    giveUpOn: merged.giveUpOn ?? [],
+    immediate: own?.immediate ?? otherwise.immediate ?? defaults.IMMEDIATE_RETRIES,
+    immediateDelayMs: ms(own?.immediateDelay ?? otherwise.immediateDelay, defaults.IMMEDIATE_DELAY_MS),
+    delaysMs: (own?.delays ?? otherwise.delays)?.map((entry) => ms(entry, 0)) ?? defaults.DELAYED_RETRIES_MS,
+    giveUpOn: own?.giveUpOn ?? otherwise.giveUpOn ?? [],
   };
 }
 
@@ -113,8 +114,8 @@ function resolveDeduplication(
   windowMs: number,
 ): EndpointSettings["deduplication"] {
   if (own === false || (own === undefined && shared === false)) return undefined;
-  const merged: DeduplicationOptions = { ...(shared === false ? undefined : shared), ...own };
-  return { windowMs: ms(merged.window, windowMs) };
+  const otherwise: DeduplicationOptions = shared || {};
+  return { windowMs: ms(own?.window ?? otherwise.window, windowMs) };
 }
 
 const ms = (value: unknown, otherwise: number): number => (value === undefined ? otherwise : (parseDuration(value) ?? otherwise));

@@ -46,6 +46,25 @@ describe("what the endpoint says goes before what the bus says", () => {
     expect(resolve({ deduplication: {} }, { deduplication: false }).deduplication).toEqual({ windowMs: WINDOW_MS });
   });
 
+  test("but not where it says undefined, in whichever option", () => {
+    const shared: EndpointOptions = {
+      concurrency: 2,
+      prefetch: 3,
+      handlerTimeout: "4s",
+      retry: { immediate: 0, immediateDelay: "5ms", delays: ["6s"], giveUpOn: [TypeError] },
+      deduplication: { window: "1h" },
+    };
+    // As a JavaScript service, or one without `exactOptionalPropertyTypes`, may write it.
+    const unsaid: object = {
+      concurrency: undefined,
+      prefetch: undefined,
+      handlerTimeout: undefined,
+      retry: { immediate: undefined, immediateDelay: undefined, delays: undefined, giveUpOn: undefined },
+      deduplication: { window: undefined },
+    };
+    expect(resolve(unsaid, shared)).toEqual(resolve({}, shared));
+  });
+
   test("order is the endpoint's alone", () => {
     expect(resolve({ order: "key" }).order).toBe("key");
   });
