@@ -15,7 +15,8 @@ import { EndpointDefinition } from "../endpoint/endpoint-definition.js";
 import type { RunningEndpoint } from "../endpoint/running-endpoint.js";
 import { TrolleybusError } from "../errors.js";
 import type { BusSettings } from "../options/bus-settings.js";
-import { LONGEST_TIME_MS, MAX_MESSAGE_BYTES, STOP_DEADLINE_MS } from "../options/defaults.js";
+import { MAX_MESSAGE_BYTES, STOP_DEADLINE_MS } from "../options/defaults.js";
+import { duration } from "../options/endpoint-settings.js";
 import { show } from "../options/show.js";
 import { MessageComposer } from "../outgoing/message-composer.js";
 import { PendingBudget } from "../outgoing/pending-budget.js";
@@ -24,6 +25,7 @@ import { Sender } from "../outgoing/sender.js";
 import type { BusContext } from "../pipeline/endpoint-context.js";
 import { delay } from "../util/delay.js";
 import { parseDuration } from "../util/duration.js";
+import { Mistakes } from "../util/mistakes.js";
 import { mistakeInEndpointName } from "../util/names.js";
 import { cloudEvents } from "../wire/cloud-events.js";
 import { WireFormats } from "../wire/wire-formats.js";
@@ -115,12 +117,15 @@ export class MessageBus implements Bus {
   }
 
   stop(options: { readonly deadline?: Duration } = {}): Promise<void> {
-    const deadlineMs = options.deadline === undefined ? STOP_DEADLINE_MS : parseDuration(options.deadline);
-    if (deadlineMs === undefined || deadlineMs > LONGEST_TIME_MS)
-      return Promise.reject(
-        configuration(`stop: deadline is ${show(options.deadline)}; it is milliseconds or text such as "25s", at most 24 days.`),
-      );
-    this.#stopping ??= this.#stop(deadlineMs);
+    const mistakes = new Mistakes();
+    if (typeof options !== "object" || options === null) {
+      mistakes.add(`stop is given ${show(options)}; it takes an object, such as { deadline: "25s" }.`);
+    } else {
+      mistakes.unknownKeys("stop", options, ["deadline"]);
+      duration("stop", "deadline", options.deadline, 0, mistakes);
+    }
+    if (mistakes.any) return Promise.reject(configuration(mistakes.all.join(" ")));
+    this.#stopping ??= this.#stop(parseDuration(options.deadline) ?? STOP_DEADLINE_MS);
     return this.#stopping;
   }
 

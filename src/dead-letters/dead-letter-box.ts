@@ -32,6 +32,7 @@ export class DeadLetterBox implements DeadLetters {
   }
 
   async #process(decide: Decide, options: { readonly limit?: number }): Promise<Tally> {
+    if (typeof options !== "object" || options === null) throw wrong(`its options are ${show(options)}; they are an object: { limit }.`);
     const mistakes = new Mistakes();
     mistakes.unknownKeys("deadLetters().process", options, ["limit"]);
     mistakes.throwIfAny("The dead letters cannot be processed");

@@ -227,6 +227,18 @@ describe("stop", () => {
     expect(await codeOf(bus.stop({ deadline: deadline as number }))).toBe("configuration");
   });
 
+  test.each([
+    [{ dedline: 5 }, 'no option "dedline"; did you mean "deadline"?'],
+    [{ deadline: "soon" }, 'deadline is "soon"; it is milliseconds or text'],
+    [5000, "stop is given 5000; it takes an object"],
+    [null, "stop is given null; it takes an object"],
+  ])("with %j says what is wrong, and stops nothing", async (options, told) => {
+    const { bus } = made();
+    await expect(bus.stop(options as object)).rejects.toThrow(told);
+    expect(bus.health().status).not.toBe("stopped");
+    await bus.publish(new Placed(1));
+  });
+
   test("of a bus that was never used connects nothing", async () => {
     const { bus, transport } = made();
     await bus.stop();

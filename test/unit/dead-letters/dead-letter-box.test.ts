@@ -223,6 +223,7 @@ test.each([
   ["a limit of nothing", () => "drop", { limit: 0 }],
   ["half a limit", () => "drop", { limit: 0.5 }],
   ["an unknown option", () => "drop", { limt: 5 }],
+  ["a number for the options, which would have been no limit,", () => "drop", 5],
 ])("%s is told before anything is connected", async (_, decide, options) => {
   const made = testBus();
   buses.push(made.bus);
