@@ -5,7 +5,7 @@ import { DEVELOPMENT_KEY, type SharedAccessKey, SharedKeyAuthorizer } from "./au
 import type { Tier } from "./broker/descriptions.js";
 import { ServiceBusNamespace } from "./broker/service-bus-namespace.js";
 import { applyConfig } from "./config/apply-config.js";
-import { ConfigError } from "./config/config-problems.js";
+import { ConfigError, ConfigProblems } from "./config/config-problems.js";
 import { connectionString } from "./config/connection-string.js";
 import { DEFAULT_NAMESPACE_NAME, type EmulatorConfig, readConfig } from "./config/emulator-config.js";
 import { startProtocol } from "./service-bus/server.js";
@@ -28,6 +28,16 @@ export interface EmulatorOptions {
   readonly tier?: Tier | undefined;
 }
 
+const OPTIONS: readonly string[] = [
+  "host",
+  "port",
+  "adminPort",
+  "config",
+  "dataFolder",
+  "keys",
+  "tier",
+] satisfies (keyof EmulatorOptions)[];
+
 /** An emulator that runs. */
 export interface Emulator {
   readonly host: string;
@@ -49,9 +59,12 @@ export interface Emulator {
 
 /**
  * Starts an emulator of a Service Bus namespace.
- * @throws ConfigError when the configuration is wrong; the system's error when a port is taken or a folder cannot be used.
+ * @throws ConfigError when the configuration is wrong, or an option does not exist; the system's error when a port is taken or a folder cannot be used.
  */
 export async function startEmulator(options: EmulatorOptions = {}): Promise<Emulator> {
+  const problems = new ConfigProblems();
+  problems.object("startEmulator", options, OPTIONS);
+  if (problems.all.length > 0) throw new ConfigError("What the emulator is started with", problems.all);
   const host = options.host ?? "127.0.0.1";
   const keys = options.keys ?? [DEVELOPMENT_KEY];
   const config = await loadConfig(options.config);
