@@ -28,6 +28,11 @@ export class BusConnection implements SendTarget {
     return this.#transport;
   }
 
+  /** Whether it has been opened; how it is since then the transport tells. */
+  get hasOpened(): boolean {
+    return this.#opened;
+  }
+
   /** Opens it, once; after a failure, at the next call anew. @throws what the transport says, or "stopped" */
   open(): Promise<Transport> {
     if (this.#closed.signal.aborted) return Promise.reject(stopped(undefined));

@@ -31,19 +31,19 @@ export class HealthBoard {
     this.#part(name).lag = messages;
   }
 
-  read(pending: number, running: readonly RunningEndpoint[]): Health {
+  /** @param publishes whether this is a bus that only publishes and can, though it was not started */
+  read(pending: number, running: readonly RunningEndpoint[], publishes = false): Health {
     const endpoints = running.map((endpoint) => endpoint.health(this.#part(endpoint.name)));
     const { status, reason } = this.#publisher;
     return {
-      status: this.#overall(endpoints),
+      status: this.life === "stopped" || (this.life === "starting" && !publishes) ? this.life : this.#overall(endpoints),
       publisher: { status: status === "degraded" ? "blocked" : status, reason, pending },
       endpoints,
       outbox: undefined,
     };
   }
 
-  #overall(endpoints: Health["endpoints"]): Health["status"] {
-    if (this.life === "stopped" || this.life === "starting") return this.life;
+  #overall(endpoints: Health["endpoints"]): "up" | "degraded" | "down" {
     if (this.#publisher.status === "down" || (endpoints.length > 0 && endpoints.every((endpoint) => endpoint.status === "down")))
       return "down";
     const well = this.#publisher.status === "up" && this.#store === undefined && endpoints.every((endpoint) => endpoint.status === "up");

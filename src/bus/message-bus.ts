@@ -143,7 +143,9 @@ export class MessageBus implements Bus {
   }
 
   health(): Health {
-    return this.#health.read(this.#budget.used, this.#endpoints);
+    // Publishing needs no start: where nothing is received, the connection is all there is to wait for.
+    const publishes = this.#definitions.size === 0 && this.#connection.hasOpened;
+    return this.#health.read(this.#budget.used, this.#endpoints, publishes);
   }
 
   deadLetters(endpoint: string = this.#settings.service): DeadLetters {

@@ -58,7 +58,7 @@ export interface Bus extends IEventBus, AsyncDisposable {
    * @throws TrolleybusError "unsupported" when the bus has no store that can.
    */
   within(transaction: object): IEventBus;
-  /** Cheap and synchronous: for a readiness probe. */
+  /** Cheap and synchronous: for probes of readiness ("up" or "degraded") and liveness (no endpoint "stalled"). */
   health(): Health;
   /** Reads, sends back or drops what was given up on. */
   deadLetters(endpoint?: string): DeadLetters;

@@ -1,5 +1,8 @@
 export interface Health {
-  /** "degraded": connected, but an endpoint is paused, has lost its queue or makes no progress. */
+  /**
+   * "starting": until `start()` has ended; where nothing is subscribed, until the connection is open, by `start()` or by the first publish.
+   * "degraded": connected, but publishing is blocked, the store is down, or an endpoint is paused, has lost its queue or makes no progress.
+   */
   readonly status: "starting" | "up" | "degraded" | "down" | "stopped";
   readonly publisher: { readonly status: "up" | "blocked" | "down"; readonly reason: string | undefined; readonly pending: number };
   readonly endpoints: readonly {

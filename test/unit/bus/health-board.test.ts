@@ -43,12 +43,13 @@ test("a store that is down makes it degraded, until it is up again", () => {
   expect(made.read(0, []).status).toBe("up");
 });
 
-test("before the start and after the stop that is what it says", () => {
+test("before the start and after the stop that is what it says, unless it publishes without a start", () => {
   const made = new HealthBoard();
   expect(made.read(0, []).status).toBe("starting");
+  expect(made.read(0, [], true).status).toBe("up");
   made.life = "stopped";
   made.publisherIs("down", "closed");
-  expect(made.read(0, []).status).toBe("stopped");
+  expect(made.read(0, [], true).status).toBe("stopped");
 });
 
 test("what the transport tells of an endpoint is told on: its state, the reason, and what waits in the broker", async () => {

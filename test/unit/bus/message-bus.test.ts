@@ -40,6 +40,31 @@ describe("start", () => {
     expect(bus.health().status).toBe("up");
   });
 
+  test("is not what a bus waits for that only publishes: it is up as soon as its connection is open", async () => {
+    const { bus, transport } = made();
+    let open = (): void => {};
+    transport.onOpen = () => new Promise<void>((resolve) => (open = resolve));
+    const published = bus.publish(new Placed(1));
+    await until("it connects", () => transport.log.includes("open"));
+    expect(bus.health().status).toBe("starting");
+    open();
+    await published;
+    expect(bus.health().status).toBe("up");
+    transport.host?.status({ publisher: true }, "down", "the broker is gone");
+    expect(bus.health().status).toBe("down");
+    await bus.stop();
+    expect(bus.health().status).toBe("stopped");
+  });
+
+  test("is what a bus with endpoints waits for, although it has published", async () => {
+    const { bus } = made();
+    await bus.publish(new Placed(1));
+    bus.subscribe(Placed, () => {});
+    expect(bus.health().status).toBe("starting");
+    await bus.start();
+    expect(bus.health().status).toBe("up");
+  });
+
   test("is one start, however often it is called", async () => {
     const { bus, transport } = made();
     expect(bus.start()).toBe(bus.start());
