@@ -27,6 +27,13 @@ async function refusal(port: Port, topology: TopologyPlan, mode: "create" | "ver
   return (error as Error).message;
 }
 
+async function rulesOf(topic: string, subscription: string): Promise<string[]> {
+  const rules: string[] = [];
+  for await (const { name, filter } of admin.listRules(topic, subscription))
+    rules.push(`${name}: ${"sqlExpression" in filter && filter.sqlExpression}`);
+  return rules;
+}
+
 describe("create", () => {
   test("makes queues and subscriptions that keep what they get, and lose nothing that expires or fits no filter", async () => {
     const port = await bench.port();
@@ -154,6 +161,44 @@ describe("unsubscribe", () => {
     await port.transport.provision({ events: [], endpoints: [] }, "create");
     const letters = await (await bench.port()).letters(endpoint);
     expect(letters.map(textOf)).toEqual(["kept"]);
+  });
+
+  test("of a subscription that is kept for its dead letters ends with the next that subscribes to the type: verify tells it, create lets messages in again", async () => {
+    const type = bench.name("shop.Placed");
+    const endpoint = plan({ subscribed: [type] });
+    const first = await bench.port();
+    await first.transport.provision({ events: [], endpoints: [endpoint] }, "create");
+    await admin.createRule(type, endpoint.name, "fails", { sqlExpression: "sys.NoSuchThing = 1" });
+    await admin.deleteRule(type, endpoint.name, "$Default");
+    await first.send(message({ event: type }, "kept"));
+    await first.transport.provision({ events: [], endpoints: [{ ...endpoint, subscribed: [], unsubscribed: [type] }] }, "create");
+    expect(await rulesOf(type, endpoint.name)).toEqual(["nothing: 1=0"]);
+
+    const next = await bench.port();
+    expect(await refusal(next, { events: [], endpoints: [endpoint] }, "verify")).toMatch(
+      /subscription .*only rule is "nothing".*unsubscribe/,
+    );
+    await next.transport.provision({ events: [], endpoints: [endpoint] }, "create");
+    expect(await rulesOf(type, endpoint.name)).toEqual(["$Default: 1=1"]);
+    await next.transport.provision({ events: [], endpoints: [endpoint] }, "verify");
+
+    const inbox = await next.receive(endpoint);
+    await next.send(message({ event: type }, "wanted again"));
+    for (const delivery of await inbox.reach(1)) delivery.complete();
+    expect(inbox.texts).toEqual(["wanted again"]);
+    expect((await next.letters(endpoint)).map(textOf)).toEqual(["kept"]);
+  });
+
+  test("a filter that somebody set is left alone by whoever subscribes again", async () => {
+    const type = bench.name("shop.Placed");
+    const endpoint = plan({ subscribed: [type] });
+    const port = await bench.port();
+    await port.transport.provision({ events: [], endpoints: [endpoint] }, "create");
+    await admin.createRule(type, endpoint.name, "nothing", { sqlExpression: "1=2" });
+    await admin.deleteRule(type, endpoint.name, "$Default");
+    await port.transport.provision({ events: [], endpoints: [endpoint] }, "create");
+    await port.transport.provision({ events: [], endpoints: [endpoint] }, "verify");
+    expect(await rulesOf(type, endpoint.name)).toEqual(["nothing: 1=2"]);
   });
 });
 

@@ -1,11 +1,14 @@
 import type { ServiceBusAdministrationClient, ServiceBusAdministrationClientOptions } from "@azure/service-bus";
 import { connectionStringOf } from "./address.js";
 import type { ServiceBusModule } from "./client.js";
-import { serviceAnswer } from "./errors.js";
+import { AzureServiceBusError, serviceAnswer, textOf } from "./errors.js";
 import type { ResolvedOptions } from "./options.js";
 
 /** What the administration answered that is no success. */
 export type Refusal = "missing" | "exists" | "forbidden" | "busy" | "other";
+
+/** A no that is an answer; any other is an error. */
+export type AnsweredNo = Extract<Refusal, "missing" | "exists" | "forbidden">;
 
 /** Requests of the administration are small; one that hangs is asked again. */
 const MAX_REQUEST_RETRIES = 2;
@@ -44,4 +47,19 @@ export function refusalOf(error: unknown): Refusal {
   if (status === 401 || status === 403 || code === "UnauthorizedRequestError" || code === "UnauthorizedAccess") return "forbidden";
   if (status === 0 || status === 408 || status === 429 || status >= 500) return "busy";
   return "other";
+}
+
+/** @returns the service's no, or what was asked for. @throws what may pass, and an error in words for what is refused for another reason */
+export async function asked<T>(operation: () => Promise<T>): Promise<T | AnsweredNo> {
+  try {
+    return await operation();
+  } catch (error) {
+    const no = refusalOf(error);
+    if (no === "missing" || no === "exists" || no === "forbidden") return no;
+    if (no === "busy") throw error;
+    throw new AzureServiceBusError("topology", `Azure Service Bus refuses what the bus needs: ${textOf(error)}`, {
+      retryable: false,
+      cause: error,
+    });
+  }
 }

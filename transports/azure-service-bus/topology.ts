@@ -2,9 +2,10 @@ import type { ServiceBusAdministrationClient } from "@azure/service-bus";
 import type { Logger } from "../../src/contracts/logger.js";
 import { backoffWithHalfJitter } from "../../src/util/backoff.js";
 import { delay } from "../../src/util/delay.js";
-import { type Refusal, refusalOf } from "./administration.js";
+import { type AnsweredNo, asked } from "./administration.js";
 import type { ManagedClient } from "./connection.js";
 import { AzureServiceBusError, textOf, unavailable } from "./errors.js";
+import { endSubscription, isEnded, NOTHING, resumeSubscription } from "./subscription-end.js";
 import { differencesOfQueue, differencesOfSubscription, differencesOfTopic, durationOf } from "./topology-difference.js";
 import { FOREVER, type NamespaceTopology, type QueueSpec, type SubscriptionSpec } from "./topology-plan.js";
 import { RightsProbe } from "./topology-probe.js";
@@ -15,9 +16,6 @@ export interface Administration {
   /** Of "Basic", which has queues alone; `undefined` where the right to look is missing. */
   readonly tier: "Basic" | "Standard" | "Premium" | undefined;
 }
-
-/** A no that is an answer; any other is an error. */
-type AnsweredNo = Extract<Refusal, "missing" | "exists" | "forbidden">;
 
 /** What was found of what: its differences, or why there are none to tell. */
 interface Look {
@@ -32,8 +30,6 @@ const MAX_FAILURES = 12;
 
 /** The service's longest time to live in the Basic tier; what is older is dead-lettered. */
 const BASIC_TIME_TO_LIVE = "P14D";
-/** Of a subscription that is to get nothing more, and has letters that must not go with it. */
-const NOTHING = { name: "nothing", filter: { sqlExpression: "1=0" } } as const;
 
 /**
  * Makes or compares what is wanted. Everything that is wrong is told at once. What may pass is tried again.
@@ -119,7 +115,7 @@ class TopologyRun {
     return Promise.all([
       ...queues.map(async (queue) => ({ what: `queue "${queue.name}"`, found: await this.#lookAtQueue(queue) })),
       ...topics.map(async (topic) => ({ what: `topic "${topic}"`, found: await this.#lookAtTopic(topic) })),
-      ...subscriptions.map(async (each) => ({ what: describe(each), found: await this.#lookAtSubscription(each) })),
+      ...subscriptions.map(async (each) => ({ what: describe(each), found: await this.#lookAtRules(each) })),
     ]);
   }
 
@@ -134,8 +130,8 @@ class TopologyRun {
     for (const { what, is } of looks) if (!(await is)) this.#noteDifferences(what, "missing");
   }
 
-  #createQueue(queue: QueueSpec): Promise<void> {
-    return this.#make(
+  async #createQueue(queue: QueueSpec): Promise<void> {
+    await this.#make(
       `queue "${queue.name}"`,
       () => this.#lookAtQueue(queue),
       () =>
@@ -152,8 +148,8 @@ class TopologyRun {
     );
   }
 
-  #createTopic(topic: string): Promise<void> {
-    return this.#make(
+  async #createTopic(topic: string): Promise<void> {
+    await this.#make(
       `topic "${topic}"`,
       () => this.#lookAtTopic(topic),
       () =>
@@ -167,9 +163,10 @@ class TopologyRun {
     );
   }
 
-  #createSubscription(subscription: SubscriptionSpec): Promise<void> {
-    return this.#make(
-      describe(subscription),
+  async #createSubscription(subscription: SubscriptionSpec): Promise<void> {
+    const what = describe(subscription);
+    const found = await this.#make(
+      what,
       () => this.#lookAtSubscription(subscription),
       () =>
         this.#client.createSubscription(subscription.topic, subscription.name, {
@@ -182,51 +179,70 @@ class TopologyRun {
           enableBatchedOperations: true,
         }),
     );
+    if (found !== "fits") return;
+    const isResumed = await resumeSubscription(this.#client, subscription);
+    if (isResumed === true) this.#logger.info(`The ${what}, which had been taken back, lets everything in again.`);
+    else if (isResumed !== false) this.#noteDifferences(what, isResumed);
   }
 
   /** Deleting a subscription deletes its dead letters: while it has some it stays, and takes nothing more. */
   async #unsubscribe({ topic, name, forwardTo }: SubscriptionSpec): Promise<void> {
     const what = describe({ topic, name, forwardTo });
-    const counts = await this.#ask(() => this.#client.getSubscriptionRuntimeProperties(topic, name));
+    const counts = await asked(() => this.#client.getSubscriptionRuntimeProperties(topic, name));
     if (counts === "missing") return;
     if (typeof counts === "string") return this.#noteDifferences(`end of the ${what}`, counts);
     if (counts.totalMessageCount === 0 && counts.transferMessageCount + counts.transferDeadLetterMessageCount === 0) {
-      const no = await this.#ask(() => this.#client.deleteSubscription(topic, name));
+      const no = await asked(() => this.#client.deleteSubscription(topic, name));
       if (typeof no === "string" && no !== "missing") this.#noteDifferences(`end of the ${what}`, no);
       return;
     }
     this.#logger.warn(
       `The ${what} has dead letters, which would be deleted with it. It is kept, with a rule that lets nothing in; delete it when they are handled.`,
     );
-    await this.#ask(() => this.#client.createRule(topic, name, NOTHING.name, NOTHING.filter));
-    for await (const rule of this.#client.listRules(topic, name)) {
-      if (rule.name !== NOTHING.name) await this.#ask(() => this.#client.deleteRule(topic, name, rule.name));
-    }
+    await endSubscription(this.#client, { topic, name });
   }
 
-  async #make(what: string, look: () => Promise<readonly string[] | AnsweredNo>, create: () => Promise<unknown>): Promise<void> {
+  /** @returns what came of it; "wrong" is noted */
+  async #make(
+    what: string,
+    look: () => Promise<readonly string[] | AnsweredNo>,
+    create: () => Promise<unknown>,
+  ): Promise<"made" | "fits" | "wrong"> {
     let found = await look();
     if (found === "missing") {
-      const no = await this.#ask(async () => void (await create()));
-      if (typeof no !== "string") return;
+      const no = await asked(async () => void (await create()));
+      if (typeof no !== "string") return "made";
       // Another instance was faster, or is at it still.
       found = no === "exists" ? await look() : no;
       if (found === "missing") throw unavailable(`The ${what} exists and cannot be seen yet.`);
     }
     this.#noteDifferences(what, found);
+    return found.length === 0 ? "fits" : "wrong";
   }
 
   #lookAtQueue(queue: QueueSpec): Promise<readonly string[] | AnsweredNo> {
-    return this.#ask(async () => differencesOfQueue(await this.#client.getQueue(queue.name), queue));
+    return asked(async () => differencesOfQueue(await this.#client.getQueue(queue.name), queue));
   }
 
   #lookAtTopic(topic: string): Promise<readonly string[] | AnsweredNo> {
-    return this.#ask(async () => differencesOfTopic(await this.#client.getTopic(topic)));
+    return asked(async () => differencesOfTopic(await this.#client.getTopic(topic)));
   }
 
   #lookAtSubscription(subscription: SubscriptionSpec): Promise<readonly string[] | AnsweredNo> {
     const { topic, name } = subscription;
-    return this.#ask(async () => differencesOfSubscription(await this.#client.getSubscription(topic, name), subscription));
+    return asked(async () => differencesOfSubscription(await this.#client.getSubscription(topic, name), subscription));
+  }
+
+  async #lookAtRules(subscription: SubscriptionSpec): Promise<readonly string[] | AnsweredNo> {
+    const found = await this.#lookAtSubscription(subscription);
+    if (typeof found === "string") return found;
+    const hasEnded = await asked(() => isEnded(this.#client, subscription));
+    return hasEnded === true
+      ? [
+          ...found,
+          `its only rule is "${NOTHING.name}" (${NOTHING.expression}) and should be one that lets messages in: the subscription was taken back with unsubscribe`,
+        ]
+      : found;
   }
 
   #noteDifferences(what: string, found: readonly string[] | AnsweredNo): void {
@@ -240,21 +256,6 @@ class TopologyRun {
       this.#wrong.push(
         `The ${what} is there in another form: ${found.join("; ")}. The bus changes nothing that exists. Change what can be changed, take another name, or empty and delete it and start again.`,
       );
-    }
-  }
-
-  /** @returns the service's no, or what was asked for. @throws what may pass, and an error in words for what is refused for another reason */
-  async #ask<T>(operation: () => Promise<T>): Promise<T | AnsweredNo> {
-    try {
-      return await operation();
-    } catch (error) {
-      const no = refusalOf(error);
-      if (no === "missing" || no === "exists" || no === "forbidden") return no;
-      if (no === "busy") throw error;
-      throw new AzureServiceBusError("topology", `Azure Service Bus refuses what the bus needs: ${textOf(error)}`, {
-        retryable: false,
-        cause: error,
-      });
     }
   }
 }
