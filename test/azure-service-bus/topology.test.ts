@@ -1,5 +1,5 @@
 import { ServiceBusAdministrationClient } from "@azure/service-bus";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { DEVELOPMENT_KEY } from "../../packages/service-bus-emulator/src/index.js";
 import type { EndpointPlan, TopologyPlan } from "../../src/contracts/transport.js";
 import { administrationOf } from "../../transports/azure-service-bus/administration.js";
@@ -199,6 +199,73 @@ describe("unsubscribe", () => {
     await port.transport.provision({ events: [], endpoints: [endpoint] }, "create");
     await port.transport.provision({ events: [], endpoints: [endpoint] }, "verify");
     expect(await rulesOf(type, endpoint.name)).toEqual(["nothing: 1=2"]);
+  });
+});
+
+/** Timers of more than ten seconds, as those for looking after the topology, take so many times less; how long a request may take is less. */
+function hurry(times: number): void {
+  const { setTimeout } = globalThis;
+  vi.spyOn(globalThis, "setTimeout").mockImplementation(((work: () => void, ms = 0) =>
+    setTimeout(work, ms > 10_000 ? ms / times : ms)) as typeof setTimeout);
+  onTestFinished(() => void vi.restoreAllMocks());
+}
+
+describe("versions of a service that run side by side, the newer without a type:", () => {
+  test("the older brings the subscription back for as long as it runs, and the newer takes it back for good", async () => {
+    hurry(20);
+    const type = bench.name("shop.Placed");
+    const before = plan({ subscribed: [type] });
+    const after = { ...before, subscribed: [], unsubscribed: [type] };
+    const older = await bench.port();
+    await older.transport.provision({ events: [type], endpoints: [before] }, "create");
+    await older.receive(before);
+    const newer = await bench.port();
+    await newer.transport.provision({ events: [], endpoints: [after] }, "create");
+    await newer.receive(after);
+
+    await expect.poll(() => admin.subscriptionExists(type, before.name), { timeout: 5_000, interval: 10 }).toBe(true);
+    await older.close();
+    await expect.poll(() => admin.subscriptionExists(type, before.name), { timeout: 5_000 }).toBe(false);
+  });
+
+  test("what the older brought back is ended once where it has dead letters, and stays", async () => {
+    hurry(20);
+    const type = bench.name("shop.Placed");
+    const endpoint = plan({ unsubscribed: [type] });
+    const newer = await bench.port();
+    await newer.transport.provision({ events: [type], endpoints: [endpoint] }, "create");
+    namespace.createSubscription(type, endpoint.name, { forwardTo: endpoint.name, userMetadata: "restored by trolleybus" }, [
+      { name: "fails", filter: { kind: "sql", expression: "sys.NoSuchThing = 1" }, action: undefined },
+    ]);
+    await newer.send(message({ event: type }, "kept"));
+    await newer.receive(endpoint);
+
+    await expect.poll(() => rulesOf(type, endpoint.name), { timeout: 5_000 }).toEqual(["nothing: 1=0"]);
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    expect(newer.log.filter((line) => /has dead letters/.test(line))).toHaveLength(1);
+    expect((await newer.letters(endpoint)).map(textOf)).toEqual(["kept"]);
+  });
+
+  test("whoever starts with the type, as after a rollback, keeps it, though the newer runs on", async () => {
+    hurry(20);
+    const type = bench.name("shop.Placed");
+    const before = plan({ subscribed: [type] });
+    const after = { ...before, subscribed: [], unsubscribed: [type] };
+    const newer = await bench.port();
+    await newer.transport.provision({ events: [type], endpoints: [after] }, "create");
+    // As an older one would have brought it back, just before.
+    namespace.createSubscription(type, before.name, {
+      forwardTo: before.name,
+      deadLetteringOnMessageExpiration: true,
+      userMetadata: "restored by trolleybus",
+    });
+    const older = await bench.port();
+    await older.transport.provision({ events: [], endpoints: [before] }, "create");
+    expect(await admin.getSubscription(type, before.name)).toMatchObject({ userMetadata: undefined });
+
+    await newer.receive(after);
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    expect(await admin.subscriptionExists(type, before.name)).toBe(true);
   });
 });
 

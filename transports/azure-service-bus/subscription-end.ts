@@ -10,6 +10,12 @@ export const NOTHING = { name: "nothing", expression: "1=0" } as const;
 /** As the service makes it with each subscription. */
 const EVERYTHING = { name: "$Default", expression: "1=1" } as const;
 
+/**
+ * Of a subscription that was brought back while the bus ran. Who did so cannot know whether it was deleted by mistake, or taken back by a newer version of the
+ * service: the newer version, seeing the mark, takes it back again.
+ */
+export const RESTORED = { userMetadata: "restored by trolleybus" } as const;
+
 /** Lets nothing more in. Any rule that lets a message in counts, so all others go; the mark comes first. */
 export async function endSubscription(client: Client, { topic, name }: Subscription): Promise<void> {
   await asked(() => client.createRule(topic, name, NOTHING.name, { sqlExpression: NOTHING.expression }));
@@ -38,6 +44,21 @@ export async function resumeSubscription(client: Client, { topic, name }: Subscr
 export async function isEnded(client: Client, subscription: Subscription): Promise<boolean> {
   const rules = await rulesOf(client, subscription);
   return rules.length > 0 && rules.every(isMark);
+}
+
+/** Whether it is there, and was brought back, and nobody has subscribed at his start since. */
+export async function isRestored(client: Client, { topic, name }: Subscription): Promise<boolean> {
+  const found = await asked(() => client.getSubscription(topic, name));
+  return typeof found !== "string" && found.userMetadata === RESTORED.userMetadata;
+}
+
+/** Takes the mark {@link RESTORED} away: it is wanted. @returns the service's no, if any */
+export async function keepSubscription(client: Client, { topic, name }: Subscription): Promise<AnsweredNo | undefined> {
+  const found = await asked(() => client.getSubscription(topic, name));
+  if (typeof found === "string") return found;
+  if (found.userMetadata !== RESTORED.userMetadata) return undefined;
+  const updated = await asked(() => client.updateSubscription({ ...found, userMetadata: "" }));
+  return typeof updated === "string" ? updated : undefined;
 }
 
 async function rulesOf(client: Client, { topic, name }: Subscription): Promise<readonly RuleProperties[]> {

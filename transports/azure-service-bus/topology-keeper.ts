@@ -4,7 +4,7 @@ import { delay } from "../../src/util/delay.js";
 import type { ManagedClient } from "./connection.js";
 import { textOf } from "./errors.js";
 import type { Names } from "./mapping.js";
-import { type Administration, applyTopology } from "./topology.js";
+import { type Administration, applyTopology, type TopologyMode } from "./topology.js";
 import { type NamespaceTopology, topologyOf } from "./topology-plan.js";
 
 /** How often the subscriptions of what is received are made sure of: nothing tells an endpoint that they are gone. */
@@ -98,7 +98,7 @@ export class TopologyKeeper {
   }
 
   #refreshLater(): NodeJS.Timeout {
-    const types = this.#receivedPlans.reduce((sum, { subscribed }) => sum + subscribed.length, 0);
+    const types = this.#receivedPlans.reduce((sum, { subscribed, unsubscribed }) => sum + subscribed.length + unsubscribed.length, 0);
     const ms = Math.max(REFRESH_MS, types * REFRESH_MS_A_TYPE);
     return setTimeout(() => void this.#refresh(), ms * (0.75 + Math.random() / 2)).unref();
   }
@@ -108,9 +108,9 @@ export class TopologyKeeper {
   }
 
   async #refresh(): Promise<void> {
-    const { topics, subscriptions } = topologyOf({ events: [], endpoints: this.#receivedPlans }, this.#names, this.#lockDurationMs);
-    if (subscriptions.length > 0) {
-      await this.#once("refresh", { queues: [], topics, subscriptions, unsubscribed: [] }).catch((error: unknown) => {
+    const wanted = topologyOf({ events: [], endpoints: this.#receivedPlans }, this.#names, this.#lockDurationMs);
+    if (wanted.subscriptions.length + wanted.unsubscribed.length > 0) {
+      await this.#once("refresh", { ...wanted, queues: [] }).catch((error: unknown) => {
         this.#logger.warn(`The subscriptions of this service cannot be made sure of: ${textOf(error)}`);
       });
     }
@@ -120,14 +120,14 @@ export class TopologyKeeper {
   #once(key: string, topology: NamespaceTopology): Promise<boolean> {
     const running = this.#repairs.get(key);
     if (running) return running;
-    const repair = this.#apply(topology, "create")
+    const repair = this.#apply(topology, "restore")
       .then(() => true)
       .finally(() => this.#repairs.delete(key));
     this.#repairs.set(key, repair);
     return repair;
   }
 
-  #apply(topology: NamespaceTopology, mode: "create" | "verify"): Promise<void> {
+  #apply(topology: NamespaceTopology, mode: TopologyMode): Promise<void> {
     return applyTopology(this.administration, this.#connection, topology, mode, this.#logger);
   }
 }

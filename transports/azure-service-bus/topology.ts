@@ -5,7 +5,7 @@ import { delay } from "../../src/util/delay.js";
 import { type AnsweredNo, asked } from "./administration.js";
 import type { ManagedClient } from "./connection.js";
 import { AzureServiceBusError, textOf, unavailable } from "./errors.js";
-import { endSubscription, isEnded, NOTHING, resumeSubscription } from "./subscription-end.js";
+import { endSubscription, isEnded, isRestored, keepSubscription, NOTHING, RESTORED, resumeSubscription } from "./subscription-end.js";
 import { differencesOfQueue, differencesOfSubscription, differencesOfTopic, durationOf } from "./topology-difference.js";
 import { FOREVER, type NamespaceTopology, type QueueSpec, type SubscriptionSpec } from "./topology-plan.js";
 import { RightsProbe } from "./topology-probe.js";
@@ -31,6 +31,9 @@ const MAX_FAILURES = 12;
 /** The service's longest time to live in the Basic tier; what is older is dead-lettered. */
 const BASIC_TIME_TO_LIVE = "P14D";
 
+/** What the bus was told to make at start, or to compare; "restore": to bring back of it what has gone since. */
+export type TopologyMode = "create" | "verify" | "restore";
+
 /**
  * Makes or compares what is wanted. Everything that is wrong is told at once. What may pass is tried again.
  * @throws AzureServiceBusError "topology" naming every difference or missing right; "unavailable" when the service keeps failing.
@@ -39,13 +42,13 @@ export async function applyTopology(
   administration: Administration,
   connection: ManagedClient,
   wanted: NamespaceTopology,
-  mode: "create" | "verify",
+  mode: TopologyMode,
   logger: Logger,
 ): Promise<void> {
   for (let attempt = 0; ; attempt++) {
     const run = new TopologyRun(administration, connection, logger);
     try {
-      await (mode === "create" ? run.create(wanted) : run.verify(wanted));
+      await (mode === "verify" ? run.verify(wanted) : run.create(wanted, mode));
       run.throwIfWrong(mode);
       return;
     } catch (error) {
@@ -73,14 +76,14 @@ class TopologyRun {
     this.#logger = logger;
   }
 
-  async create(wanted: NamespaceTopology): Promise<void> {
+  async create(wanted: NamespaceTopology, mode: "create" | "restore"): Promise<void> {
     this.#checkTier(wanted);
     // What is forwarded to must be there first.
     await Promise.all(wanted.queues.map((queue) => this.#createQueue(queue)));
     if (this.#tier === "Basic") return;
     await Promise.all(wanted.topics.map((topic) => this.#createTopic(topic)));
-    await Promise.all(wanted.subscriptions.map((subscription) => this.#createSubscription(subscription)));
-    await Promise.all(wanted.unsubscribed.map((subscription) => this.#unsubscribe(subscription)));
+    await Promise.all(wanted.subscriptions.map((subscription) => this.#createSubscription(subscription, mode)));
+    await Promise.all(wanted.unsubscribed.map((each) => (mode === "create" ? this.#unsubscribe(each) : this.#unsubscribeRestored(each))));
   }
 
   async verify(wanted: NamespaceTopology): Promise<void> {
@@ -92,12 +95,12 @@ class TopologyRun {
   }
 
   /** @throws AzureServiceBusError "topology" */
-  throwIfWrong(mode: "create" | "verify"): void {
+  throwIfWrong(mode: TopologyMode): void {
     if (this.#wrong.length === 0) return;
     const list = this.#wrong.map((text) => `\n  - ${text}`).join("");
     throw new AzureServiceBusError(
       "topology",
-      mode === "create"
+      mode !== "verify"
         ? `What the bus needs cannot be made in Azure Service Bus:${list}`
         : `Azure Service Bus does not hold what the bus needs (topology: "verify"):${list}\nLet a service with topology: "create" make it, or make it by hand as docs/azure-service-bus.md says.`,
       { retryable: false },
@@ -163,10 +166,9 @@ class TopologyRun {
     );
   }
 
-  async #createSubscription(subscription: SubscriptionSpec): Promise<void> {
-    const what = describe(subscription);
+  async #createSubscription(subscription: SubscriptionSpec, mode: "create" | "restore"): Promise<void> {
     const found = await this.#make(
-      what,
+      describe(subscription),
       () => this.#lookAtSubscription(subscription),
       () =>
         this.#client.createSubscription(subscription.topic, subscription.name, {
@@ -177,12 +179,23 @@ class TopologyRun {
           // A forward that fails is tried so often before the message is kept among the transfer dead letters.
           maxDeliveryCount: 50,
           enableBatchedOperations: true,
+          ...(mode === "restore" ? RESTORED : {}),
         }),
     );
-    if (found !== "fits") return;
-    const isResumed = await resumeSubscription(this.#client, subscription);
+    // Somebody may have taken it back since this bus has started.
+    if (found === "fits" && mode === "create") await this.#subscribeAgain(subscription);
+  }
+
+  async #subscribeAgain(subscription: SubscriptionSpec): Promise<void> {
+    const what = describe(subscription);
+    const isResumed = (await keepSubscription(this.#client, subscription)) ?? (await resumeSubscription(this.#client, subscription));
     if (isResumed === true) this.#logger.info(`The ${what}, which had been taken back, lets everything in again.`);
-    else if (isResumed !== false) this.#noteDifferences(what, isResumed);
+    else if (isResumed === "forbidden") this.#noteDifferences(what, isResumed);
+    else if (isResumed !== false) throw unavailable(`The ${what} is being changed by another instance.`);
+  }
+
+  async #unsubscribeRestored(subscription: SubscriptionSpec): Promise<void> {
+    if (await isRestored(this.#client, subscription)) await this.#unsubscribe(subscription);
   }
 
   /** Deleting a subscription deletes its dead letters: while it has some it stays, and takes nothing more. */
@@ -200,6 +213,8 @@ class TopologyRun {
       `The ${what} has dead letters, which would be deleted with it. It is kept, with a rule that lets nothing in; delete it when they are handled.`,
     );
     await endSubscription(this.#client, { topic, name });
+    // Else it would be ended again and again.
+    await keepSubscription(this.#client, { topic, name });
   }
 
   /** @returns what came of it; "wrong" is noted */
