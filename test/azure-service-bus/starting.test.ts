@@ -1,6 +1,7 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { DEVELOPMENT_KEY } from "../../packages/service-bus-emulator/src/index.js";
-import { Bench, message, Port } from "./support/bench.js";
+import { TcpProxy } from "../support/tcp-proxy.js";
+import { Bench, eventually, message, Port } from "./support/bench.js";
 
 const bench = await Bench.start();
 const { options, port: brokerPort } = bench.broker;
@@ -21,6 +22,16 @@ describe("open", () => {
     expect(error).toMatchObject({ code: "configuration", retryable: false });
     expect(error.message).toMatch(/shared access policy/);
     expect(error.message).not.toMatch(/c29tZXRoaW5n/);
+  });
+
+  test("leaves no connection behind when it fails, which would keep the process alive", async () => {
+    const proxy = await TcpProxy.listen({ targetPort: brokerPort, seed: 1 });
+    onTestFinished(() => proxy.close());
+    const { connectionString } = bench.broker.optionsThrough(proxy.port);
+    const wrongKey = connectionString.replace(DEVELOPMENT_KEY.key, "c29tZXRoaW5nIGVsc2U=");
+    const port = new Port({ ...options, connectionString: wrongKey });
+    expect(await failureOf(port.open())).toMatchObject({ code: "configuration" });
+    await eventually("the end of its connection", () => proxy.connections === 0, 5_000);
   });
 
   test("fails with a policy that is not known", async () => {

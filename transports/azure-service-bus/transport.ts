@@ -33,7 +33,7 @@ const PROTOCOL_BYTES = 2 * 1024;
 /** Names of queues and topics have 260 characters; the longest ending (`.suspect`) leaves more than this. */
 const MAX_NAME_LENGTH = 250;
 
-/** How long a receiver that could not start may take to let go of its links. */
+/** How long what could not start may take to let go of its links. */
 const FAILED_START_CLOSE_MS = 1_000;
 
 /** What exists between `open` and `close`. */
@@ -82,15 +82,10 @@ export class AzureServiceBusTransport implements Transport {
       );
     }
     this.#isTaken = true;
+    let publishing: ManagedClient | undefined;
     try {
       const module = await loadClient();
-      const publishing = new ManagedClient(
-        module,
-        this.#options,
-        `${host.service} (publish)`,
-        host.logger,
-        2 * this.#options.operationTimeoutMs,
-      );
+      publishing = new ManagedClient(module, this.#options, `${host.service} (publish)`, host.logger, 2 * this.#options.operationTimeoutMs);
       await publishing.open(signal);
       const administration = await this.#administration(module, host);
       this.#open = this.#assemble(
@@ -105,6 +100,8 @@ export class AzureServiceBusTransport implements Transport {
         throw unavailable("The bus was stopped before it had connected to Azure Service Bus.");
       }
     } catch (error) {
+      // A connection that was refused stays open otherwise, and the process alive.
+      await publishing?.close(performance.now() + FAILED_START_CLOSE_MS);
       this.#isTaken = false;
       throw error;
     }
