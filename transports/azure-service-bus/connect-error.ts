@@ -19,6 +19,15 @@ export function connectError(error: unknown, namespace: string): AzureServiceBus
   const { code, text } = serviceAnswer(error);
   const permanent = (what: string): AzureServiceBusError =>
     new AzureServiceBusError("configuration", what, { retryable: false, cause: error });
+  // Before the texts are read: what they say is of the authority that gives the tokens, not of the namespace.
+  const credential = credentialTrouble(error);
+  if (credential === "permanent") {
+    return permanent(
+      `The credential has no token for the Service Bus namespace ${namespace}: ${text}. Check what the credential is made of: client id, secret or certificate, tenant, or the identity of the machine.`,
+    );
+  }
+  if (credential === "passing")
+    return unavailable(`The credential has no token yet for the Service Bus namespace ${namespace}: ${text}`, error);
   if (/ENOTFOUND/.test(text)) {
     return permanent(
       `The host name of the Service Bus namespace ${namespace} is not known: there is no such namespace. Check its name in the URL, the connection string or the option "fullyQualifiedNamespace".`,
@@ -41,8 +50,28 @@ export function connectError(error: unknown, namespace: string): AzureServiceBus
       `TLS with ${namespace} failed: ${text}. An emulator speaks without TLS: say development=true (UseDevelopmentEmulator=true); for Azure itself leave the port out.`,
     );
   }
-  if (error instanceof Error && error.name === "CredentialUnavailableError") {
-    return permanent(`The credential has no token for the Service Bus namespace ${namespace}: ${text}`);
-  }
   return unavailable(`The Service Bus namespace ${namespace} cannot be reached: ${text}`, error);
+}
+
+/** Names of the errors of @azure/identity; that several credentials had none is an `AggregateAuthenticationError` of theirs. */
+const CREDENTIAL_ERRORS = new Set(["CredentialUnavailableError", "AuthenticationError", "AuthenticationRequiredError"]);
+/**
+ * What the authority, or the way to it, says that may pass, by the codes of OAuth (RFC 6749, 4.1.2.1) and of MSAL. The status tells nothing: `EnvironmentCredential` calls
+ * everything a 400.
+ */
+const PASSING =
+  /network_error|endpoints_resolution_error|temporarily_unavailable|server_error|request_timeout|Status code: (?:408|429|5\d\d)\b/;
+
+/** Whether a credential had no token, and may have one later. A wrong secret has the same names as an authority that is down. */
+function credentialTrouble(error: unknown): "permanent" | "passing" | undefined {
+  if (!(error instanceof Error)) return undefined;
+  if (error instanceof AggregateError) return credentialTrouble(error.errors.at(-1));
+  if (error.name === "AggregateAuthenticationError") {
+    const members: readonly unknown[] = "errors" in error && Array.isArray(error.errors) ? error.errors : [];
+    return members.some((member) => credentialTrouble(member) === "passing") ? "passing" : "permanent";
+  }
+  if (!CREDENTIAL_ERRORS.has(error.name)) return undefined;
+  // A machine that has no identity says that its network cannot be reached.
+  if (/^ManagedIdentityCredential/.test(error.message)) return "permanent";
+  return PASSING.test(error.message) ? "passing" : "permanent";
 }
