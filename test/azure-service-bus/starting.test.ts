@@ -63,9 +63,14 @@ describe("open", () => {
 describe("receive", () => {
   const plan = (name: string, order: "key" | "none") => ({ name, subscribed: [], unsubscribed: [], retryDelaysMs: [], order });
 
-  test.each(["none", "key"] as const)("fails at once, with order %s, when the queue is not there", async (order) => {
+  test.each([
+    ["none", "missing"],
+    ["key", "missing"],
+    ["none", "user-sessions"],
+    ["key", "user-sessions"],
+  ] as const)("fails at once, with order %s, when the queue is not there, called %s", async (order, name) => {
     const port = await bench.port();
-    const error = await failureOf(port.receive(plan(bench.name("missing"), order)));
+    const error = await failureOf(port.receive(plan(bench.name(name), order)));
     expect(error).toMatchObject({ code: "topology", retryable: false });
     expect(error.message).toMatch(/not there.*topology: "create"/);
   });

@@ -306,9 +306,9 @@ describe("verify", () => {
 });
 
 describe("an entity that is deleted while the bus runs is made again:", () => {
-  test("the queue that is received from", async () => {
+  test.each(["orders", "user-sessions"])("the queue that is received from, called %s", async (name) => {
     const port = await bench.port();
-    const endpoint = plan();
+    const endpoint = plan({ name: bench.name(name) });
     await port.transport.provision({ events: [], endpoints: [endpoint] }, "create");
     const inbox = await port.receive(endpoint);
     namespace.delete(endpoint.name);

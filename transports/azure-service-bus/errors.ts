@@ -63,7 +63,8 @@ export function mistakeInQueue(error: unknown, queue: string): string | undefine
   const { code, text } = serviceAnswer(error);
   if (code === "UnauthorizedAccess")
     return `Azure Service Bus does not let us receive from the queue "${queue}": ${text}. Grant the right Listen.`;
-  if (/session/i.test(text) && !/lock/i.test(text)) {
+  // Words of the service's own sentences: a name has no spaces, and every other text may name an entity that is called after sessions, or a session of AMQP.
+  if (/sessionful message receiver|requires? sessions\b/i.test(text)) {
     return `The queue "${queue}" is there in another form: ${text} Whether a queue requires sessions comes from the endpoint's option "order", which cannot be changed: give the endpoint another name.`;
   }
   return undefined;
