@@ -18,6 +18,27 @@ async function holdingTwo(): Promise<ScriptedGroup> {
 }
 
 describe("a reader of a group", () => {
+  test("gives a partition whose records are settled slowly no more than its part of the prefetch while others have records", async () => {
+    const group = new ScriptedGroup(["slow", "quick"]);
+    const handed = (topic: string): number => group.handedOver.filter((each) => each.startsWith(topic)).length;
+    await group.join("slow", "quick");
+    await group.ready();
+    for (const topic of ["slow", "quick"]) group.fetched(topic, [0]);
+    await group.reach(2);
+    group.fetched("slow", range(1, 40));
+    await group.reach(10);
+    group.fetched("quick", range(1, 40));
+    expect([handed("slow"), handed("quick")]).toEqual([9, 1]);
+    // What has room as the slow one's are settled is the other's, up to its part, and from then on whatever it settles.
+    for (const delivery of group.deliveries.slice(2, 6)) delivery.complete();
+    for (let round = 1; round <= 4; round++) {
+      await group.reach(9 + 5 * round);
+      expect([handed("slow"), handed("quick")]).toEqual([9, 5 * round]);
+      for (const delivery of group.deliveries.slice(round === 1 ? -4 : -5)) delivery.complete();
+      if (round === 1) group.deliveries[1]?.complete();
+    }
+  });
+
   test("takes what another member did of a partition that it believes it kept, when it missed the generation in between", async () => {
     const group = new ScriptedGroup(["a"]);
     await group.join("a");
@@ -127,7 +148,8 @@ describe("a reader of a group", () => {
         throw new DriverError("no-topic", "a is gone", { type: "UNKNOWN_TOPIC_OR_PARTITION" });
       }
     };
-    for (const delivery of group.deliveries) delivery.complete();
+    // In this order, whichever partition had the first turn.
+    for (const record of ["a@0", "b@0", "c@0"]) group.deliveries[group.handedOver.indexOf(record)]?.complete();
     await eventually("what is left to be committed", () => group.committed.get("b/0")?.offset === 1);
     expect(group.committed.get("c/0")?.offset).toBe(0);
   });

@@ -31,7 +31,7 @@ export interface PumpOwner {
 }
 
 /**
- * Hands what was fetched over to the core: in the order of each partition, from all partitions in turn, and never more than `prefetch` that are
+ * Hands what was fetched over to the core: in the order of each partition, as many from each as can be, and never more than `prefetch` that are
  * unsettled or whose settlement is not committed, for these run again when the process dies.
  */
 export class RecordPump {
@@ -108,16 +108,24 @@ export class RecordPump {
     });
   }
 
-  /** Hands over what can be. */
+  /**
+   * Hands over what can be: first up to each partition's part of the prefetch, then what room is left. In turn alone, partitions whose records are settled slowly
+   * (few keys, one after the other) would come to hold nearly all, and the others would go no faster than the slowest.
+   */
   run(): void {
     if (!this.isOpen || this.isHeld) return;
+    this.#handUpTo(this.#partOfEach);
+    this.#handUpTo(this.#prefetch);
+  }
+
+  #handUpTo(most: number): void {
     for (let isMore = true; isMore; ) {
       isMore = false;
       const count = this.#partitions.length;
       const first = this.#first++ % Math.max(1, count);
       for (let i = 0; i < count; i++) {
         const partition = this.#partitions[(first + i) % count];
-        if (partition && this.#handFrom(partition)) isMore = true;
+        if (partition && this.#handFrom(partition, most)) isMore = true;
       }
     }
   }
@@ -184,8 +192,15 @@ export class RecordPump {
     for (const partition of [...this.#holding.keys()]) this.#letGo(partition);
   }
 
-  /** @returns whether there may be more at once */
-  #handFrom(partition: AssignedPartition): boolean {
+  /** Of those of which there is something. */
+  get #partOfEach(): number {
+    let count = 0;
+    for (const { unsettled, waitingRecords } of this.#partitions) if (unsettled > 0 || waitingRecords > 0) count++;
+    return Math.ceil(this.#prefetch / Math.max(1, count));
+  }
+
+  /** @param most of the partition that are unsettled at one time @returns whether there may be more at once */
+  #handFrom(partition: AssignedPartition, most: number): boolean {
     if (!partition.isReady) return false;
     if (partition.phase === "begin" || partition.counts.isCareful) {
       if (this.next(partition)) this.#ask(partition);
@@ -193,7 +208,7 @@ export class RecordPump {
       return this.#relieve(partition);
     }
     for (let handed = 0; handed < IN_A_ROW; handed++) {
-      if (this.#unsettled + this.#uncommitted >= this.#prefetch) return this.#relieve(partition);
+      if (partition.unsettled >= most || this.#unsettled + this.#uncommitted >= this.#prefetch) return this.#relieve(partition);
       const record = this.next(partition);
       if (!record) return this.#relieve(partition);
       this.hand(record, partition, "none");
