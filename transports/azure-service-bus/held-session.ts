@@ -128,6 +128,7 @@ export class HeldSession implements RoomSeeker {
   async close(deadline: number): Promise<void> {
     if (this.#isEnded) return;
     await settledBy(deadline, this.stop());
+    this.#intake.end();
     await settledBy(deadline, Promise.all(this.#held.undecided.map((delivery) => this.#release(delivery))));
     const closing = this.end("closed");
     await settledBy(deadline, closing);
@@ -138,7 +139,7 @@ export class HeldSession implements RoomSeeker {
     if (this.#isEnded) return;
     this.#isEnded = true;
     this.#isStopping = true;
-    this.#intake.holdUp();
+    this.#intake.end();
     this.#held.loseAll();
     this.#context.ended(this, reason);
     await this.#receiver.close().catch((error: unknown) => this.#context.logger.debug(`A session did not close: ${textOf(error)}`));

@@ -11,7 +11,7 @@ import { CRASHED_AFTER, SUSPECT_AFTER } from "./suspicion.js";
 
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 5_000;
-/** Asked for again and again: the wait for the turn ends with the delivery alone. */
+/** Asked for again and again: the wait for the turn ends with the session alone. */
 const TURN_TIMEOUT_MS = 60_000;
 
 /**
@@ -27,6 +27,7 @@ export class OrderedIntake {
   readonly #taken = new Set<ServiceBusDelivery>();
   #isHandingOut = false;
   #isHeldUp = false;
+  readonly #ended = new AbortController();
   #waiters: (() => void)[] = [];
 
   constructor(sink: DeliverySink, notes: SessionNotes, logger: Logger) {
@@ -51,6 +52,14 @@ export class OrderedIntake {
     const waiting = this.#waiting.map(({ delivery }) => delivery);
     this.#waiting = [];
     return waiting;
+  }
+
+  /** The session is held no longer, or will not be in a moment. */
+  end(): void {
+    this.#isHeldUp = true;
+    this.#waiting = [];
+    this.#ended.abort();
+    this.#progress();
   }
 
   /** A delivery is held no longer: settled, given back or lost. */
@@ -84,8 +93,8 @@ export class OrderedIntake {
   }
 
   async #runAlone(delivery: ServiceBusDelivery): Promise<void> {
-    while (this.#taken.size > 0) await this.#nextProgress();
-    while (!(await suspectTurn.take(TURN_TIMEOUT_MS, delivery.lost))) if (delivery.isLost) return;
+    while (this.#taken.size > 0 && !this.#isOver) await this.#nextProgress();
+    while (!(await suspectTurn.take(TURN_TIMEOUT_MS, this.#ended.signal))) if (this.#isOver) return;
     try {
       await this.#runInTurn(delivery);
     } finally {
@@ -95,7 +104,7 @@ export class OrderedIntake {
 
   async #runInTurn(delivery: ServiceBusDelivery): Promise<void> {
     const starts = await this.#noteStart(delivery);
-    if (starts === undefined) return;
+    if (starts === undefined || this.#isOver) return;
     if (this.#isHeldUp) {
       if (!delivery.isLost) await delivery.release().catch(() => delivery.lose());
     } else if (!delivery.isLost) {
@@ -110,15 +119,20 @@ export class OrderedIntake {
   }
 
   async #noteStart(delivery: ServiceBusDelivery): Promise<number | undefined> {
-    for (let attempt = 0; !delivery.isLost; attempt++) {
+    for (let attempt = 0; !this.#isOver; attempt++) {
       try {
         return await this.#notes.begin(sequenceOf(delivery.message));
       } catch (error) {
+        if (this.#isOver) break;
         this.#logger.warn(`A message at "${delivery.source}" waits, since it cannot be noted that it runs alone: ${textOf(error)}`);
-        await delay(backoffWithHalfJitter(attempt, FIRST_WAIT_MS, LONGEST_WAIT_MS), delivery.lost);
+        await delay(backoffWithHalfJitter(attempt, FIRST_WAIT_MS, LONGEST_WAIT_MS), this.#ended.signal);
       }
     }
     return undefined;
+  }
+
+  get #isOver(): boolean {
+    return this.#ended.signal.aborted;
   }
 
   #nextProgress(): Promise<void> {
