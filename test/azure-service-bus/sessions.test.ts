@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { suspectTurn } from "../../src/util/suspect-turn.js";
 import { sessionOf } from "../../transports/azure-service-bus/mapping.js";
-import { Bench, message, type Port } from "./support/bench.js";
+import { Bench, message, type Port, textOf } from "./support/bench.js";
 
 const bench = await Bench.start();
 
@@ -17,6 +17,38 @@ const [A = "", B = ""] = neighbours("k", 2);
 async function sendTo(port: Port, endpoint: string, ...texts: readonly (readonly [text: string, key: string])[]): Promise<void> {
   for (const [text, partitionKey] of texts) await port.send(message({ endpoint }, text, { partitionKey }));
 }
+
+/** A session as the broker has it, which must be free. */
+async function lookAt(queue: string): Promise<{ state: unknown; deliveryCount: number | undefined }> {
+  const session = await bench.client().acceptSession(queue, sessionOf(A), { maxAutoLockRenewalDurationInMs: 0 });
+  try {
+    const [first] = await session.peekMessages(1);
+    return { state: await session.getSessionState(), deliveryCount: first?.deliveryCount };
+  } finally {
+    await session.close();
+  }
+}
+
+describe('with order: "key" no message is suspected', () => {
+  test("however often its consumers were stopped, and none of that is counted by the broker", async () => {
+    const sender = await bench.port();
+    const endpoint = bench.endpoint({ order: "key" });
+    await sendTo(sender, endpoint.name, ["held", A], ["waits in its place", B]);
+    for (let stop = 0; stop < 5; stop++) {
+      const port = await bench.port();
+      const inbox = await port.receive(endpoint, 2);
+      const [held] = await inbox.reach(1);
+      expect([held && textOf(held), held?.suspicion]).toEqual(["held", "none"]);
+      const { receiver } = inbox;
+      inbox.receiver = undefined;
+      await receiver?.stop();
+      if (stop % 2 === 0) await held?.release();
+      await receiver?.close(performance.now() + 5_000);
+      await port.close();
+    }
+    expect(await lookAt(endpoint.name)).toEqual({ state: null, deliveryCount: 0 });
+  });
+});
 
 describe("a suspect that waits for what is before it", () => {
   test("ends with its receiver, and leaves the turn of suspects to others", async () => {

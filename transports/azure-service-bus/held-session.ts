@@ -29,6 +29,8 @@ export interface SessionContext {
 
 /** A lock is taken for shorter by this, so that nobody works on what has just been given to another. */
 const SAFETY_MS = 500;
+/** So long giving a session back may take. */
+const CLOSE_MS = 10_000;
 /** Below it nothing can be renewed in time, whatever the clocks say. */
 const SHORTEST_MS = 2_000;
 
@@ -49,6 +51,7 @@ export class HeldSession implements RoomSeeker {
   readonly #admittedOnes = new Set<ServiceBusDelivery>();
   #isRenewing = false;
   #isStopping = false;
+  #closing: Promise<void> | undefined;
   #isEnded = false;
 
   constructor(receiver: ServiceBusSessionReceiver, context: SessionContext) {
@@ -109,29 +112,30 @@ export class HeldSession implements RoomSeeker {
   }
 
   /**
-   * Hands nothing more to the core, and gives back what it has not. The link stays open, and its room for more is not renewed: closing it now, or asking
-   * the broker to drain it, would take the lock from what is being handled.
+   * Hands nothing more to the core; the session is given back when the core has nothing of it, with what has come and was not handed. The link stays
+   * open meanwhile, and its room for more is not renewed: closing it now, or asking the broker to drain it, would take the lock from what is being handled.
    */
   async stop(): Promise<void> {
     if (this.#isStopping) return;
     this.#isStopping = true;
-    const waiting = this.#next ? [this.#next.delivery] : [];
-    await Promise.all([...this.#intake.holdUp(), ...waiting].map((delivery) => this.#release(delivery)));
+    this.#context.room.leave(this);
+    this.#intake.holdUp();
+    const closing = this.#intake.whenIdle().then(() => this.close());
+    if (this.#intake.isIdle) await closing;
   }
 
-  /** Resolves when nothing is held. */
-  whenEmpty(): Promise<void> {
-    return this.#held.whenEmpty();
+  /** Gives the session back, with all that is held of it: the broker counts none of it as a delivery that failed. Never rejects. */
+  async close(deadline: number = performance.now() + CLOSE_MS): Promise<void> {
+    this.#closing ??= this.#close(deadline);
+    await settledBy(deadline, this.#closing);
   }
 
-  /** Gives the session back. Never rejects. */
-  async close(deadline: number): Promise<void> {
+  async #close(deadline: number): Promise<void> {
     if (this.#isEnded) return;
-    await settledBy(deadline, this.stop());
+    this.#isStopping = true;
     this.#intake.end();
-    await settledBy(deadline, Promise.all(this.#held.undecided.map((delivery) => this.#release(delivery))));
-    const closing = this.end("closed");
-    await settledBy(deadline, closing);
+    await Promise.all(this.#held.undecided.map((delivery) => delivery.release()));
+    await settledBy(deadline, this.end("closed"));
   }
 
   /** It is held no longer, and neither is anything of it. */
@@ -149,11 +153,9 @@ export class HeldSession implements RoomSeeker {
     this.#context.connection.heard();
     this.#activeAt = performance.now();
     return new Promise((resolve) => {
+      // It goes back with the session, which is to get no more.
+      if (this.#isStopping) return;
       const delivery = this.#held.add(message, (gone) => this.#gone(gone));
-      if (this.#isStopping) {
-        void this.#release(delivery);
-        return;
-      }
       // At most one waits here: the client asks for another only when this promise is fulfilled.
       this.#next = { delivery, another: resolve };
       this.#context.room.take(this);
@@ -178,10 +180,6 @@ export class HeldSession implements RoomSeeker {
     if (this.#admittedOnes.delete(delivery)) this.#context.room.give(this);
   }
 
-  async #release(delivery: ServiceBusDelivery): Promise<void> {
-    if (!delivery.isDecided) await delivery.release().catch(() => delivery.lose());
-  }
-
   /** Never rejects. */
   async #renew(): Promise<void> {
     const { connection, client, logger } = this.#context;
@@ -202,7 +200,7 @@ export class HeldSession implements RoomSeeker {
   }
 }
 
-/** Tells the intake what becomes of a suspect beside the broker. */
+/** Tells the intake what becomes of messages. What is given back goes back with the session: that alone the broker does not count. */
 class SessionHome implements DeliveryHome {
   readonly isDeadLetter = false;
   readonly #home: QueueHome;
@@ -221,7 +219,8 @@ class SessionHome implements DeliveryHome {
     return this.#home.storeRetry(...given);
   }
 
-  settle(delivery: ServiceBusDelivery, verdict: Verdict): Promise<"settled" | "lost"> {
+  async settle(delivery: ServiceBusDelivery, verdict: Verdict): Promise<"settled" | "lost"> {
+    if (verdict.as === "release") return "settled";
     return this.#home.settle(delivery, verdict);
   }
 

@@ -46,12 +46,9 @@ export class OrderedIntake {
     }
   }
 
-  /** Nothing more is handed to the core. @returns what waited, and is the caller's now */
-  holdUp(): readonly ServiceBusDelivery[] {
+  /** Nothing more is handed to the core; what arrives waits. */
+  holdUp(): void {
     this.#isHeldUp = true;
-    const waiting = this.#waiting.map(({ delivery }) => delivery);
-    this.#waiting = [];
-    return waiting;
   }
 
   /** The session is held no longer, or will not be in a moment. */
@@ -60,6 +57,16 @@ export class OrderedIntake {
     this.#waiting = [];
     this.#ended.abort();
     this.#progress();
+  }
+
+  /** Whether the core holds nothing. */
+  get isIdle(): boolean {
+    return this.#taken.size === 0;
+  }
+
+  /** Resolves when the core holds nothing. */
+  async whenIdle(): Promise<void> {
+    while (!this.isIdle) await this.#nextProgress();
   }
 
   /** A delivery is held no longer: settled, given back or lost. */
@@ -93,7 +100,7 @@ export class OrderedIntake {
   }
 
   async #runAlone(delivery: ServiceBusDelivery): Promise<void> {
-    while (this.#taken.size > 0 && !this.#isOver) await this.#nextProgress();
+    while (!this.isIdle && !this.#isOver) await this.#nextProgress();
     while (!(await suspectTurn.take(TURN_TIMEOUT_MS, this.#ended.signal))) if (this.#isOver) return;
     try {
       await this.#runInTurn(delivery);
@@ -105,14 +112,14 @@ export class OrderedIntake {
   async #runInTurn(delivery: ServiceBusDelivery): Promise<void> {
     const starts = await this.#noteStart(delivery);
     if (starts === undefined || this.#isOver) return;
-    if (this.#isHeldUp) {
-      if (!delivery.isLost) await delivery.release().catch(() => delivery.lose());
-    } else if (!delivery.isLost) {
+    if (this.#isHeldUp) this.#waiting.unshift({ delivery, isSuspect: true });
+    else {
       delivery.suspicion = starts >= CRASHED_AFTER ? "crashed" : "careful";
       this.#hand(delivery);
       while (this.#taken.has(delivery) && !isCleared(delivery)) await this.#nextProgress();
     }
     // This process lived through it. In a session that is lost the note stays, and counts once too often.
+    if (this.#isOver) return;
     await this.#notes
       .end()
       .catch((error: unknown) => this.#logger.debug(`A note of a message that ran alone stays for now: ${textOf(error)}`));

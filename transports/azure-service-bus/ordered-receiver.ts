@@ -29,7 +29,6 @@ const IN_VAIN_MS = 1_000;
 const SLICE_MS = 60_000;
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 10_000;
-const CLOSE_MS = 10_000;
 /** No message has a session of this name, nor has anybody its lock: asking for it tells whether the queue is there, and has sessions. */
 const PROBED_SESSION = "trolleybus.is-there.";
 
@@ -148,21 +147,11 @@ export class OrderedReceiver implements Receiver {
     for (const session of [...this.#sessions]) {
       session.look();
       if (this.#isOver) continue;
-      if (session.idleMs >= (isFull ? IDLE_WHEN_FULL_MS : IDLE_MS)) void session.close(performance.now() + CLOSE_MS);
-      else if (session.inVainMs >= IN_VAIN_MS) void session.close(performance.now() + CLOSE_MS);
-      else if (performance.now() - session.acceptedAt >= SLICE_MS) void this.#giveBack(session);
+      if (session.idleMs >= (isFull ? IDLE_WHEN_FULL_MS : IDLE_MS)) void session.close();
+      else if (session.inVainMs >= IN_VAIN_MS) void session.close();
+      else if (performance.now() - session.acceptedAt >= SLICE_MS) void session.stop();
     }
     this.#ask();
-  }
-
-  readonly #givingBack = new WeakSet<HeldSession>();
-
-  async #giveBack(session: HeldSession): Promise<void> {
-    if (this.#givingBack.has(session)) return;
-    this.#givingBack.add(session);
-    await session.stop();
-    await session.whenEmpty();
-    await session.close(performance.now() + CLOSE_MS);
   }
 
   #ask(): void {
