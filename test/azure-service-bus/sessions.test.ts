@@ -1,7 +1,7 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { suspectTurn } from "../../src/util/suspect-turn.js";
 import { sessionOf } from "../../transports/azure-service-bus/mapping.js";
-import { Bench, message, type Port, textOf } from "./support/bench.js";
+import { Bench, eventually, message, type Port, textOf } from "./support/bench.js";
 
 const bench = await Bench.start();
 
@@ -47,6 +47,35 @@ describe('with order: "key" no message is suspected', () => {
       await port.close();
     }
     expect(await lookAt(endpoint.name)).toEqual({ state: null, deliveryCount: 0 });
+  });
+});
+
+/** How many messages are in a queue. */
+async function lookInto(queue: string): Promise<number> {
+  return (await bench.client().createReceiver(queue).peekMessages(100)).length;
+}
+
+describe("a session that has been held for a minute", () => {
+  test("goes on when one of its keys waits for a retry, and is given back when nothing of it is held", { timeout: 60_000 }, async () => {
+    const port = await bench.port({ lockDuration: "5m" });
+    const endpoint = bench.endpoint({ order: "key" }, 300_000);
+    await sendTo(port, endpoint.name, ["waits", A]);
+    const inbox = await port.receive(endpoint, 64);
+    inbox.onDelivery = (delivery) => void (textOf(delivery) !== "waits" && delivery.complete());
+    const [waiting] = await inbox.reach(1);
+    const later = performance.now.bind(performance);
+    const clock = vi.spyOn(performance, "now").mockImplementation(() => later() + 61_000);
+    onTestFinished(() => void vi.restoreAllMocks());
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    await sendTo(port, endpoint.name, ["neighbour", B]);
+    await inbox.reach(2, 10_000);
+    expect(waiting?.isLost).toBe(false);
+    waiting?.complete();
+
+    await eventually("an empty queue", async () => (await lookInto(endpoint.name)) === 0);
+    clock.mockImplementation(() => later() + 122_000);
+    // Sooner than one that is idle.
+    await eventually("a session that is free", async () => lookAt(endpoint.name).then(Boolean, () => false), 5_000);
   });
 });
 

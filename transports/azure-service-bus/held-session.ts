@@ -40,7 +40,9 @@ export class HeldSession implements RoomSeeker {
   readonly #context: SessionContext;
   readonly #intake: OrderedIntake;
   readonly #held: HeldDeliveries;
-  readonly acceptedAt: number = performance.now();
+  readonly #acceptedAt: number = performance.now();
+  /** When it was last tried to give it back, or it was taken. */
+  #triedAt: number = performance.now();
   /** When something last came, or left. */
   #activeAt: number = performance.now();
   /** On the clock of `performance.now()`. */
@@ -74,6 +76,16 @@ export class HeldSession implements RoomSeeker {
   /** How long nothing has come or left, 0 while something is held. */
   get idleMs(): number {
     return this.#held.size > 0 ? 0 : performance.now() - this.#activeAt;
+  }
+
+  /** How long it has been held. */
+  get heldMs(): number {
+    return performance.now() - this.#acceptedAt;
+  }
+
+  /** How long since it was last tried to give it back, or since it was taken. */
+  get untriedMs(): number {
+    return performance.now() - this.#triedAt;
   }
 
   /** How long something has waited for room while nothing of the session is in the core, 0 when it is not so. */
@@ -122,6 +134,21 @@ export class HeldSession implements RoomSeeker {
     this.#intake.holdUp();
     const closing = this.#intake.whenIdle().then(() => this.close());
     if (this.#intake.isIdle) await closing;
+  }
+
+  /**
+   * Gives the session back if the core has soon done with what it has of it. A key that waits for its retry, or a handler that takes long, keeps the
+   * session here: then it goes on, so that the other keys do not wait too.
+   * @param limitMs how long nothing more is handed to the core meanwhile
+   */
+  async tryToGiveBack(limitMs: number): Promise<void> {
+    this.#triedAt = Number.POSITIVE_INFINITY;
+    this.#intake.holdUp();
+    await settledBy(performance.now() + limitMs, this.#intake.whenIdle());
+    this.#triedAt = performance.now();
+    if (this.#isStopping) return;
+    if (this.#intake.isIdle) await this.close();
+    else this.#intake.goOn();
   }
 
   /** Gives the session back, with all that is held of it: the broker counts none of it as a delivery that failed. Never rejects. */

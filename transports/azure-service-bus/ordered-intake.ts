@@ -42,13 +42,19 @@ export class OrderedIntake {
     if (!isSuspect && this.#waiting.length === 0 && !this.#isHandingOut && !this.#isHeldUp) this.#hand(delivery);
     else {
       this.#waiting.push({ delivery, isSuspect });
-      if (!this.#isHandingOut) void this.#handOut();
+      void this.#handOut();
     }
   }
 
   /** Nothing more is handed to the core; what arrives waits. */
   holdUp(): void {
     this.#isHeldUp = true;
+  }
+
+  /** After {@link holdUp}. */
+  goOn(): void {
+    this.#isHeldUp = false;
+    void this.#handOut();
   }
 
   /** The session is held no longer, or will not be in a moment. */
@@ -88,6 +94,7 @@ export class OrderedIntake {
 
   /** Never rejects. */
   async #handOut(): Promise<void> {
+    if (this.#isHandingOut) return;
     this.#isHandingOut = true;
     while (!this.#isHeldUp) {
       const next = this.#waiting.shift();

@@ -25,8 +25,12 @@ const IDLE_MS = 10_000;
 const IDLE_WHEN_FULL_MS = 500;
 /** A session of which something has waited so long for room here, while nothing of it is being handled, is given to whoever has room. */
 const IN_VAIN_MS = 1_000;
-/** So long a busy session stays with one process before another may have it. */
+/** So long a busy session stays with one process before another may have it, and so long again where it could not be given back. */
 const SLICE_MS = 60_000;
+/** So long its messages wait for that, */
+const GIVE_BACK_MS = 2_000;
+/** or this part of the time that it was held, where no other session has room here. */
+const GIVE_BACK_SHARE = 0.25;
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 10_000;
 /** No message has a session of this name, nor has anybody its lock: asking for it tells whether the queue is there, and has sessions. */
@@ -149,7 +153,8 @@ export class OrderedReceiver implements Receiver {
       if (this.#isOver) continue;
       if (session.idleMs >= (isFull ? IDLE_WHEN_FULL_MS : IDLE_MS)) void session.close();
       else if (session.inVainMs >= IN_VAIN_MS) void session.close();
-      else if (performance.now() - session.acceptedAt >= SLICE_MS) void session.stop();
+      else if (session.untriedMs >= SLICE_MS)
+        void session.tryToGiveBack(this.#room.isFull ? session.heldMs * GIVE_BACK_SHARE : GIVE_BACK_MS);
     }
     this.#ask();
   }
