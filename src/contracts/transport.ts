@@ -183,7 +183,8 @@ export interface Delivery {
   readonly source: string;
   /**
    * Whether this message may have killed the process that ran it. The adapter judges, from what its broker keeps (RabbitMQ and Service Bus: the
-   * delivery count, less the losses of the connection that this process lived through; Kafka: start counts in the commit's metadata).
+   * delivery count, less the losses of the connection that this process lived through, of sessions what is noted in their state; Kafka: start counts
+   * in the commit's metadata).
    * "careful": the core runs it alone, with no other handler of the process running, and the adapter holds no other delivery of the
    * endpoint meanwhile, for whatever is held when the process dies becomes suspect too. So suspects are moved, without a run, to a queue of
    * their own (`<endpoint>.suspect`) that is read with a prefetch of 1; with `order: "key"`, where they must stay in place and one consumer is

@@ -5,6 +5,7 @@ import type { ManagedClient } from "./connection.js";
 import type { DeliveryHome, ServiceBusDelivery, Verdict } from "./delivery.js";
 import { isLockLost, textOf } from "./errors.js";
 import { HeldDeliveries } from "./held-deliveries.js";
+import { SESSIONS } from "./mapping.js";
 import { OrderedIntake } from "./ordered-intake.js";
 import type { QueueHome } from "./queue-home.js";
 import { SessionNotes } from "./session-notes.js";
@@ -14,6 +15,8 @@ import { answered, settledBy } from "./time-limit.js";
 
 /** What a {@link HeldSession} is made with. */
 export interface SessionContext {
+  /** Names the receiver, and no other, in the notes that outlive it. */
+  readonly holder: string;
   readonly connection: ManagedClient;
   readonly client: ManagedClient["client"];
   readonly counts: DeliveryCounts;
@@ -38,6 +41,7 @@ const SHORTEST_MS = 2_000;
 export class HeldSession implements RoomSeeker {
   readonly #receiver: ServiceBusSessionReceiver;
   readonly #context: SessionContext;
+  readonly #notes: SessionNotes;
   readonly #intake: OrderedIntake;
   readonly #held: HeldDeliveries;
   readonly #acceptedAt: number = performance.now();
@@ -59,7 +63,8 @@ export class HeldSession implements RoomSeeker {
   constructor(receiver: ServiceBusSessionReceiver, context: SessionContext) {
     this.#receiver = receiver;
     this.#context = context;
-    this.#intake = new OrderedIntake(context.sink, new SessionNotes(receiver, context.connection.requestTimeoutMs), context.logger);
+    this.#notes = new SessionNotes(receiver, context.holder, context.connection.requestTimeoutMs, context.logger);
+    this.#intake = new OrderedIntake(context.sink, this.#notes, context.room.mostOfOne, context.logger);
     this.#held = new HeldDeliveries(new SessionHome(context.home(receiver), this.#intake), context.counts, undefined);
     this.#lockMs = this.#lockDuration();
     this.#lockedUntil = performance.now() + this.#lockMs - SAFETY_MS;
@@ -161,6 +166,11 @@ export class HeldSession implements RoomSeeker {
     if (this.#isEnded) return;
     this.#isStopping = true;
     this.#intake.end();
+    const { logger } = this.#context;
+    const noted = this.#notes.close(isOfOurs(this.id)).catch((error: unknown) => {
+      logger.debug(`The session ${this.id} is given back with a note that it is held: ${textOf(error)}`);
+    });
+    await settledBy(deadline, noted);
     await Promise.all(this.#held.undecided.map((delivery) => delivery.release()));
     await settledBy(deadline, this.end("closed"));
   }
@@ -227,6 +237,11 @@ export class HeldSession implements RoomSeeker {
   }
 }
 
+/** Others' messages may have any session; one of ours comes again, and what is noted of it may stay. */
+function isOfOurs(session: string): boolean {
+  return /^\d{1,4}$/.test(session) && Number(session) < SESSIONS;
+}
+
 /** Tells the intake what becomes of messages. What is given back goes back with the session: that alone the broker does not count. */
 class SessionHome implements DeliveryHome {
   readonly isDeadLetter = false;
@@ -248,7 +263,9 @@ class SessionHome implements DeliveryHome {
 
   async settle(delivery: ServiceBusDelivery, verdict: Verdict): Promise<"settled" | "lost"> {
     if (verdict.as === "release") return "settled";
-    return this.#home.settle(delivery, verdict);
+    const result = await this.#home.settle(delivery, verdict);
+    if (result === "settled") this.#intake.settled(delivery);
+    return result;
   }
 
   survived(delivery: ServiceBusDelivery): void {

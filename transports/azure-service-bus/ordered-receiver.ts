@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import type { ServiceBusReceiver, ServiceBusSessionReceiver } from "@azure/service-bus";
 import type { DeliverySink, EndpointPlan, Receiver } from "../../src/contracts/transport.js";
 import { backoffWithHalfJitter } from "../../src/util/backoff.js";
@@ -54,6 +54,7 @@ export class OrderedReceiver implements Receiver {
   readonly #watch: QueueWatch;
   readonly #sessions = new Set<HeldSession>();
   readonly #stopping = new AbortController();
+  readonly #holder = randomBytes(9).toString("base64url");
   readonly #leave: () => void;
   #asking = 0;
   /** One while nothing comes: each costs an operation whenever its time is over. */
@@ -223,6 +224,7 @@ export class OrderedReceiver implements Receiver {
   #contextOf(client: Client): SessionContext {
     const { connection, logger, lockDurationMs } = this.#environment;
     return {
+      holder: this.#holder,
       connection,
       client,
       counts: this.#counts,

@@ -25,6 +25,11 @@ export class SharedRoom {
     return this.#inUse >= this.#total;
   }
 
+  /** Of one session. */
+  get mostOfOne(): number {
+    return this.#most;
+  }
+
   /** Takes room for one: `admitted` is called at once, or when there is some. */
   take(seeker: RoomSeeker): void {
     this.#waiting.add(seeker);
