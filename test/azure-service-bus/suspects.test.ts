@@ -57,6 +57,23 @@ describe("a message that three processes died with", () => {
     retried?.complete();
   });
 
+  test("and that could not be moved is given back when its receiver closes, and nobody goes on trying", async () => {
+    const port = await bench.port();
+    const endpoint = bench.endpoint();
+    bench.broker.namespace.delete(`${endpoint.name}.suspect`);
+    await port.send(message({ endpoint: endpoint.name }, "suspect"));
+    await die(endpoint.name, 3);
+    const tries = (): number => port.log.filter((line) => line.includes("cannot be moved")).length;
+    const inbox = await port.receive(endpoint);
+    await eventually("a try", () => tries() > 0);
+    await inbox.close();
+    const tried = tries();
+    const [given] = await bench.client().createReceiver(endpoint.name).receiveMessages(1, { maxWaitTimeInMs: 5_000 });
+    expect(given?.applicationProperties).toEqual({ "tb-released": 1 });
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    expect(tries()).toBe(tried);
+  });
+
   test("and that ten more died with alone is crashed, and its dead letter is found", async () => {
     const port = await bench.port();
     const endpoint = bench.endpoint();

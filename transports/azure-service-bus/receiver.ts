@@ -79,6 +79,7 @@ export class EndpointReceiver implements Receiver {
 
   async close(deadline: number): Promise<void> {
     await settledBy(deadline, this.stop());
+    await settledBy(deadline, this.#mover.stop());
     await settledBy(deadline, this.#settler.whenIdle());
     // A lock that nobody ends blocks the message until its time is over.
     await settledBy(deadline, Promise.allSettled(this.#held.undecided.map((delivery) => delivery.release())));
@@ -97,7 +98,7 @@ export class EndpointReceiver implements Receiver {
     this.#watch.arrived();
     const delivery = this.#held.add(withoutSession(message), done);
     if (this.#isStopping) void delivery.release().catch(() => delivery.lose());
-    else if (this.#counts.unexplained(message) >= SUSPECT_AFTER) void this.#mover.move(delivery);
+    else if (this.#counts.unexplained(message) >= SUSPECT_AFTER) this.#mover.move(delivery);
     else this.#sink.deliver(delivery);
   }
 }
