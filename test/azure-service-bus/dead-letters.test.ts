@@ -120,4 +120,18 @@ describe("a visit", () => {
     await visit.close();
     expect(await port.letters(endpoint)).toEqual([]);
   });
+
+  test("that kept letters holds on to none of them when it is over", async () => {
+    const port = await bench.port();
+    const endpoint = bench.endpoint({}, 3_000);
+    const inbox = await port.receive(endpoint);
+    inbox.onDelivery = (delivery) => void delivery.deadLetter(FAILURE);
+    await port.send(message({ endpoint: endpoint.name }, "kept"));
+    await eventually("the letter", async () => (await port.letters(endpoint)).length === 1);
+    await inbox.close();
+    expect(await port.letters(endpoint)).toHaveLength(1);
+    // Locks would be renewed at half of their time, over links that are closed.
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    expect(port.log.filter((line) => line.includes("could not be renewed"))).toEqual([]);
+  });
 });

@@ -99,7 +99,10 @@ export class DeadLetterReceiver implements Receiver {
     const left = [...this.#kept, ...this.#inHand].filter(([delivery]) => !delivery.isLost);
     await settledBy(deadline, Promise.allSettled(left.map(([delivery, { receiver }]) => receiver.abandonMessage(delivery.message))));
     this.#locks.loseAll();
-    await settledBy(deadline, Promise.allSettled([...this.#links].map(({ receiver }) => receiver.close())));
+    const links = [...this.#links];
+    this.#kept.clear();
+    this.#links.clear();
+    await settledBy(deadline, Promise.allSettled(links.map(({ receiver }) => receiver.close())));
   }
 
   /** The queue itself must be there; what else an endpoint may have, not. */

@@ -51,16 +51,22 @@ export class LockKeeper {
     this.#timer = undefined;
   }
 
-  /** Everything that is held is lost. */
+  /** Everything that is kept is lost. */
   loseAll(): void {
-    for (const { delivery } of this.#locks.all()) delivery.lose();
+    for (const { delivery } of this.#locks.all()) this.#lose(delivery);
+  }
+
+  /** Whoever was answered already, as a dead letter that is kept, is not told: its lock ends here all the same. */
+  #lose(delivery: ServiceBusDelivery): void {
+    delivery.lose();
+    this.drop(delivery);
   }
 
   #look(): void {
     const now = performance.now();
     // The oldest come first, and are the first to need it.
     for (const lock of this.#locks.all()) {
-      if (now >= lock.until) lock.delivery.lose();
+      if (now >= lock.until) this.#lose(lock.delivery);
       else if (!lock.isRenewing && lock.until - now < lock.durationMs / 2 && this.#renewing < MAX_RENEWALS) void this.#prolong(lock);
     }
   }
@@ -74,7 +80,7 @@ export class LockKeeper {
       lock.durationMs = this.#durationOf(await this.#renew(lock.delivery));
       lock.until = askedAt + lock.durationMs - SAFETY_MS;
     } catch (error) {
-      if (isLockLost(error)) lock.delivery.lose();
+      if (isLockLost(error)) this.#lose(lock.delivery);
       else
         this.#logger.debug(`The lock of a message at "${lock.delivery.source}" could not be renewed, and is tried again: ${textOf(error)}`);
     } finally {
