@@ -166,6 +166,24 @@ describe("a network that takes and gives nothing", () => {
     );
     await eventually("receiving to go on", () => inbox.texts.includes("after"), 60_000);
   });
+
+  test("costs no message its lock, though nothing is sent and there is no room for more: the renewals notice it", async () => {
+    const port = await bench.mortalPort({ operationTimeout: "2s", lockDuration: "15s" });
+    const endpoint = bench.endpoint({}, 15_000);
+    await port.send(message({ endpoint: endpoint.name }, "first"), message({ endpoint: endpoint.name }, "second"));
+    const inbox = await port.receive(endpoint, 2);
+    const held = [...(await inbox.reach(2))];
+
+    port.proxy?.forgetConnections();
+    await pause(17_000);
+
+    expect(held.map((delivery) => [delivery.isLost, delivery.complete()])).toEqual([
+      [false, "settled"],
+      [false, "settled"],
+    ]);
+    await eventually("an empty queue", () => broker.namespace.findQueue(endpoint.name)?.peek(0n, 1).length === 0);
+    expect(inbox.deliveries).toHaveLength(2);
+  });
 });
 
 test("a message of another client that leaves no room for what a retry adds is dead-lettered, and its neighbours go on", async () => {

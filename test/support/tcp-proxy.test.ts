@@ -173,6 +173,19 @@ describe("the TCP proxy", () => {
     expect(proxy.cut).toBe(0);
   });
 
+  it("connections that it forgets are never heard again, nor ended, while new ones carry", async () => {
+    const old = await Client.connected(proxy.port);
+    old.socket.write("before");
+    await old.receives(6);
+    proxy.forgetConnections();
+    old.socket.write("after");
+    const fresh = await Client.connected(proxy.port);
+    fresh.socket.write("fresh");
+    await fresh.receives(5);
+    await proxy.heal();
+    expect([old.received.toString(), old.errorCode, old.ended]).toEqual(["before", undefined, false]);
+  });
+
   it("a black hole with a time closes after it", async () => {
     const client = await Client.connected(proxy.port);
     await roundTripMs(client);

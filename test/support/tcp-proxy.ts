@@ -87,6 +87,11 @@ export class TcpProxy {
     for (const connection of this.#connections) connection.behavioursChanged();
   }
 
+  /** The connections that are there swallow everything from now on, as through a firewall that has forgotten them; new ones are as they would be. */
+  forgetConnections(): void {
+    for (const connection of this.#connections) connection.forget();
+  }
+
   /** Takes one behaviour away. */
   async remove(type: Behaviour["type"]): Promise<void> {
     if (!this.#behaviours.delete(type)) return;
@@ -138,8 +143,10 @@ export class TcpProxy {
   }
 }
 
+const FORGOTTEN: ReadonlyMap<Behaviour["type"], Behaviour> = new Map([["black-hole", { type: "black-hole" }]]);
+
 interface ConnectionHost {
-  readonly behaviours: ReadonlyMap<Behaviour["type"], Behaviour>;
+  behaviours: ReadonlyMap<Behaviour["type"], Behaviour>;
   readonly random: Random;
   readonly onCut: () => void;
   readonly onGone: () => void;
@@ -161,6 +168,11 @@ class ProxiedConnection {
       socket.on("error", () => this.end("reset"));
       socket.on("close", () => this.#socketClosed());
     }
+  }
+
+  forget(): void {
+    this.#host.behaviours = FORGOTTEN;
+    this.behavioursChanged();
   }
 
   behavioursChanged(): void {

@@ -95,6 +95,22 @@ export class ManagedClient {
     throw last ?? unavailable("The bus was stopped before it had connected to Azure Service Bus.");
   }
 
+  /**
+   * Makes a request, and takes note of whether it is answered.
+   * @throws AzureServiceBusError "timeout" when there is no answer in time, else what `request` throws
+   */
+  async ask<T>(request: () => Promise<T>): Promise<T> {
+    const client = this.#client;
+    try {
+      const answer = await answered(request(), this.requestTimeoutMs);
+      this.heard();
+      return answer;
+    } catch (error) {
+      this.failed(error, client);
+      throw error;
+    }
+  }
+
   /** A request was answered, whatever the answer. */
   heard(): void {
     this.#timeouts = 0;

@@ -64,6 +64,7 @@ export class DeadLetterReceiver implements Receiver {
     this.#sink = sink;
     this.#settler = new Settler(environment.connection);
     this.#locks = new LockKeeper(
+      environment.connection,
       (delivery) => (this.#linkOf(delivery)?.receiver ?? fail()).renewMessageLock(delivery.message),
       environment.lockDurationMs,
       environment.logger,

@@ -1,5 +1,6 @@
 import type { Logger } from "../../src/contracts/logger.js";
 import { LinkedSet } from "../../src/util/linked-set.js";
+import type { ManagedClient } from "./connection.js";
 import type { MessageLock, ServiceBusDelivery } from "./delivery.js";
 import { isLockLost, textOf } from "./errors.js";
 import { LONGEST_LOCK_MS } from "./options.js";
@@ -18,6 +19,7 @@ const SHORTEST_MS = 2_000;
  * of two messages with one id it forgets one, ends after a time, and ends at its first failure.
  */
 export class LockKeeper {
+  readonly #connection: ManagedClient;
   readonly #renew: (delivery: ServiceBusDelivery) => Promise<Date>;
   readonly #expectedMs: number;
   readonly #logger: Logger;
@@ -26,10 +28,12 @@ export class LockKeeper {
   #timer: NodeJS.Timeout | undefined;
 
   /**
+   * @param connection by which `renew` asks: where all room is taken, nothing else shows that it is silent
    * @param renew asks the broker for more time. @returns until when it gives it
    * @param expectedMs how long locks last; the broker's own word is taken when it is less
    */
-  constructor(renew: (delivery: ServiceBusDelivery) => Promise<Date>, expectedMs: number, logger: Logger) {
+  constructor(connection: ManagedClient, renew: (delivery: ServiceBusDelivery) => Promise<Date>, expectedMs: number, logger: Logger) {
+    this.#connection = connection;
     this.#renew = renew;
     this.#expectedMs = expectedMs;
     this.#logger = logger;
@@ -77,7 +81,7 @@ export class LockKeeper {
     lock.isRenewing = true;
     this.#renewing++;
     try {
-      lock.durationMs = this.#durationOf(await this.#renew(lock.delivery));
+      lock.durationMs = this.#durationOf(await this.#connection.ask(() => this.#renew(lock.delivery)));
       lock.until = askedAt + lock.durationMs - SAFETY_MS;
     } catch (error) {
       if (isLockLost(error)) this.#lose(lock.delivery);

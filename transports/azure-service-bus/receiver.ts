@@ -55,7 +55,7 @@ export class EndpointReceiver implements Receiver {
       () => this.#link.receiver,
       () => this.#link.direct,
     );
-    const locks = new LockKeeper(({ message }) => this.#link.receiver.renewMessageLock(message), lockDurationMs, logger);
+    const locks = new LockKeeper(connection, ({ message }) => this.#link.receiver.renewMessageLock(message), lockDurationMs, logger);
     this.#held = new HeldDeliveries(home, this.#counts, locks);
     this.#suspects = new SuspectReader(environment, endpoint, copies, this.#settler, this.#link, () => this.#held, sink, repair);
     this.#mover = new SuspectMover(copies, names.suspectQueue(endpoint.name), () => this.#suspects.look(), logger);

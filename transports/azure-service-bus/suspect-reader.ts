@@ -58,7 +58,7 @@ export class SuspectReader {
     sink: DeliverySink,
     repair: () => Promise<boolean>,
   ) {
-    const { names, lockDurationMs, logger } = environment;
+    const { connection, names, lockDurationMs, logger } = environment;
     this.#environment = environment;
     this.#queue = names.suspectQueue(endpoint.name);
     this.#main = main;
@@ -66,7 +66,7 @@ export class SuspectReader {
     this.#sink = sink;
     this.#repair = repair;
     const home = new QueueHome(this.#queue, endpoint, names.queue(endpoint.name), copies, this.#counts, settler, () => this.#opened());
-    const locks = new LockKeeper(({ message }) => this.#opened().renewMessageLock(message), lockDurationMs, logger);
+    const locks = new LockKeeper(connection, ({ message }) => this.#opened().renewMessageLock(message), lockDurationMs, logger);
     this.#held = new HeldDeliveries(home, this.#counts, locks);
   }
 
@@ -157,8 +157,7 @@ export class SuspectReader {
   }
 
   async #look(): Promise<boolean> {
-    const { connection } = this.#environment;
-    return (await answered(peekFrom(this.#opened(), 0n, 1), connection.requestTimeoutMs)).length > 0;
+    return (await this.#environment.connection.ask(() => peekFrom(this.#opened(), 0n, 1))).length > 0;
   }
 
   async #mend(error: unknown): Promise<void> {
