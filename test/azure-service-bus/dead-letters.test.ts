@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { Delivery } from "../../src/contracts/transport.js";
 import { Bench, eventually, FAILURE, message, textOf } from "./support/bench.js";
 
 const bench = await Bench.start();
@@ -134,4 +135,67 @@ describe("a visit", () => {
     await new Promise((resolve) => setTimeout(resolve, 3_000));
     expect(port.log.filter((line) => line.includes("could not be renewed"))).toEqual([]);
   });
+
+  test("settles and renews by the new connection what came over one that has fallen silent", { timeout: 90_000 }, async () => {
+    const port = await bench.mortalPort({ operationTimeout: "2s", lockDuration: "20s" });
+    const endpoint = bench.endpoint({}, 20_000);
+    const inbox = await port.receive(endpoint);
+    inbox.onDelivery = (delivery) => void delivery.deadLetter(FAILURE);
+    await port.send(message({ endpoint: endpoint.name }, "dropped"), message({ endpoint: endpoint.name }, "kept"));
+    await eventually("the letters", async () => (await port.letters(endpoint)).length === 2);
+    await inbox.close();
+    const visit = await port.receive(endpoint, 10, "dead-letter");
+    const letters = [...(await visit.reach(2))];
+    const [dropped, kept] = textOf(letters[0] as Delivery) === "dropped" ? letters : letters.reverse();
+
+    port.proxy?.forgetConnections();
+    expect(dropped?.complete()).toBe("settled");
+    await new Promise((resolve) => setTimeout(resolve, 22_000));
+
+    expect([dropped?.isLost, kept?.isLost]).toEqual([false, false]);
+    expect(port.log.filter((line) => line.includes("made anew"))).toHaveLength(1);
+    await kept?.release();
+    await visit.close();
+    const other = await bench.port();
+    expect((await other.letters(endpoint)).map(textOf)).toEqual(["kept"]);
+  });
+});
+
+test("a message of another client that is replayed has all that it came with, and nothing that was written on it since", async () => {
+  const port = await bench.port();
+  const endpoint = bench.endpoint();
+  const given = {
+    messageId: "id-1",
+    sessionId: "their session",
+    subject: "tests.text",
+    contentType: "text/plain",
+    correlationId: 7,
+    replyTo: "answers",
+    to: "orders",
+    applicationProperties: { tenant: "t1", attempts: 3, isUrgent: true, at: new Date(0) },
+  };
+  await bench
+    .client()
+    .createSender(endpoint.name)
+    .sendMessages({ ...given, body: Buffer.from("foreign") });
+  const inbox = await port.receive(endpoint);
+  const [delivery] = await inbox.reach(1);
+  await delivery?.deadLetter(FAILURE);
+  await inbox.close();
+  const visit = await port.receive(endpoint, 1, "dead-letter");
+  const [letter] = await visit.reach(1);
+  if (!letter) throw new Error("no letter");
+  const { tenant, attempts, isUrgent, at } = letter.headers as Record<"tenant" | "attempts" | "isUrgent" | "at", string>;
+  const [result] = await port.send({
+    ...message({ endpoint: endpoint.name }, "foreign", { messageId: "id-1" }, { tenant, attempts, isUrgent, at }),
+    replayOf: letter,
+  });
+  expect(result?.outcome).toBe("sent");
+  letter.complete();
+
+  const receiver = bench.client().createReceiver(endpoint.name, { skipConvertingDate: true });
+  const [replayed] = await receiver.receiveMessages(1);
+  expect(replayed).toMatchObject(given);
+  expect(replayed?.applicationProperties).toEqual(given.applicationProperties);
+  expect(String(replayed?.body)).toBe("foreign");
 });

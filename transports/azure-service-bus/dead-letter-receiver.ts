@@ -2,6 +2,7 @@ import type { ServiceBusReceivedMessage, ServiceBusReceiver } from "@azure/servi
 import type { DeliverySink, EndpointPlan, Receiver } from "../../src/contracts/transport.js";
 import { backoffWithHalfJitter } from "../../src/util/backoff.js";
 import { delay } from "../../src/util/delay.js";
+import type { ManagedClient } from "./connection.js";
 import { type DeadLetterSource, deadLetterSourcesOf } from "./dead-letter-sources.js";
 import { type DeliveryHome, ServiceBusDelivery, type Verdict } from "./delivery.js";
 import { AzureServiceBusError, isNotFound, serviceAnswer, textOf, unavailable } from "./errors.js";
@@ -34,6 +35,8 @@ interface Measure extends QueueMeasure {
 
 /** A link, and the letters that it holds. */
 interface Link {
+  readonly source: DeadLetterSource;
+  readonly client: ManagedClient["client"];
   readonly receiver: ServiceBusReceiver;
   held: number;
 }
@@ -51,6 +54,8 @@ export class DeadLetterReceiver implements Receiver {
   readonly #locks: LockKeeper;
   readonly #stopping = new AbortController();
   readonly #links = new Set<Link>();
+  /** By source: settles what came over links that are gone. */
+  readonly #spares = new Map<DeadLetterSource, Link>();
   /** Kept, or beyond the measure: given back at the end. */
   readonly #kept = new Map<ServiceBusDelivery, Link>();
   readonly #inHand = new Map<ServiceBusDelivery, Link>();
@@ -65,7 +70,7 @@ export class DeadLetterReceiver implements Receiver {
     this.#settler = new Settler(environment.connection);
     this.#locks = new LockKeeper(
       environment.connection,
-      (delivery) => (this.#linkOf(delivery)?.receiver ?? fail()).renewMessageLock(delivery.message),
+      (delivery) => this.#receiverOf(this.#linkOf(delivery) ?? fail()).renewMessageLock(delivery.message),
       environment.lockDurationMs,
       environment.logger,
     );
@@ -98,7 +103,7 @@ export class DeadLetterReceiver implements Receiver {
     await settledBy(deadline, this.stop());
     await settledBy(deadline, this.#settler.whenIdle());
     const left = [...this.#kept, ...this.#inHand].filter(([delivery]) => !delivery.isLost);
-    await settledBy(deadline, Promise.allSettled(left.map(([delivery, { receiver }]) => receiver.abandonMessage(delivery.message))));
+    await settledBy(deadline, Promise.allSettled(left.map(([{ message }, link]) => this.#receiverOf(link).abandonMessage(message))));
     this.#locks.loseAll();
     const links = [...this.#links];
     this.#kept.clear();
@@ -208,9 +213,24 @@ export class DeadLetterReceiver implements Receiver {
   }
 
   #link(source: DeadLetterSource): Link {
-    const link: Link = { receiver: source.open(), held: 0 };
+    const link: Link = { source, client: this.#environment.connection.client, receiver: source.open(), held: 0 };
     this.#links.add(link);
     return link;
+  }
+
+  /** Settles and renews what came over a link, which may have gone with its client since. */
+  #receiverOf(link: Link): ServiceBusReceiver {
+    if (this.#isOpen(link)) return link.receiver;
+    let spare = this.#spares.get(link.source);
+    if (!spare || !this.#isOpen(spare)) {
+      spare = this.#link(link.source);
+      this.#spares.set(link.source, spare);
+    }
+    return spare.receiver;
+  }
+
+  #isOpen({ client, receiver }: Link): boolean {
+    return client === this.#environment.connection.client && !receiver.isClosed;
   }
 
   #homeOf(source: string): DeliveryHome {
@@ -229,7 +249,7 @@ export class DeadLetterReceiver implements Receiver {
   async #settle(delivery: ServiceBusDelivery, verdict: Verdict): Promise<"settled" | "lost"> {
     const link = this.#linkOf(delivery);
     if (!link) return "lost";
-    if (verdict.as === "complete") return this.#settler.settle(delivery, verdict, () => link.receiver);
+    if (verdict.as === "complete") return this.#settler.settle(delivery, verdict, () => this.#receiverOf(link));
     if (verdict.as === "dead-letter") {
       throw new AzureServiceBusError("configuration", "A dead letter cannot be dead-lettered again; it is completed or released.", {
         retryable: false,

@@ -126,11 +126,27 @@ export function copyOf(message: ServiceBusReceivedMessage, entity: string, failu
       ...(message.correlationId === undefined ? {} : { correlationId: message.correlationId }),
       ...(message.replyTo === undefined ? {} : { replyTo: message.replyTo }),
       ...(message.to === undefined ? {} : { to: message.to }),
-      sessionId: message.sessionId ?? sessionOf(partitionKey),
+      sessionId: sessionIdOf(message) ?? sessionOf(partitionKey),
       applicationProperties,
       ...(at && { scheduledEnqueueTimeUtc: at }),
     },
   };
+}
+
+/**
+ * A dead letter as it was before it failed: a copy with its own id and the headers of the replay, which are those that it came with, less what the bus has written. As it
+ * came also where it was no text, and where the port has no field for it.
+ */
+export function replayOf({ headers, properties }: OutgoingMessage, letter: ServiceBusReceivedMessage, queue: string): Send {
+  const copy = copyOf(letter, queue, {}, { suffix: "" });
+  const given = copy.message.applicationProperties;
+  const applicationProperties: NonNullable<ServiceBusMessage["applicationProperties"]> = {};
+  for (const [name, value] of Object.entries(given ?? {}))
+    if (name === PARTITION_KEY || Object.hasOwn(headers, name)) applicationProperties[name] = value;
+  const id = logicalIdOf(letter) ?? String(letter.sequenceNumber);
+  const messageId = fittingId(id);
+  if (messageId !== id) applicationProperties[MESSAGE_ID] = id;
+  return { ...copy, key: properties.partitionKey, message: { ...copy.message, messageId, applicationProperties } };
 }
 
 /** The properties that were there. */
@@ -184,6 +200,12 @@ export function withoutSession(message: ServiceBusReceivedMessage): ServiceBusRe
   // Not deleted: of an object that a property was deleted from, each other is found more slowly.
   (message as { sessionId: string | undefined }).sessionId = undefined;
   return message;
+}
+
+/** As it was before {@link withoutSession}. */
+function sessionIdOf({ sessionId, _rawAmqpMessage: raw }: ServiceBusReceivedMessage): string | undefined {
+  const id: unknown = sessionId ?? raw?.properties?.groupId;
+  return typeof id === "string" ? id : undefined;
 }
 
 /** How often the message was given out before and neither settled nor given back on purpose, as far as the broker counts. */

@@ -13,8 +13,9 @@ import { administrationOf } from "./administration.js";
 import { loadClient, type ServiceBusModule } from "./client.js";
 import { ManagedClient } from "./connection.js";
 import { DeadLetterReceiver } from "./dead-letter-receiver.js";
+import { ServiceBusDelivery } from "./delivery.js";
 import { AzureServiceBusError, textOf, unavailable } from "./errors.js";
-import { Names, sendOf } from "./mapping.js";
+import { Names, replayOf, type Send, sendOf } from "./mapping.js";
 import type { ResolvedOptions } from "./options.js";
 import { OrderedReceiver } from "./ordered-receiver.js";
 import { EndpointReceiver } from "./receiver.js";
@@ -118,7 +119,7 @@ export class AzureServiceBusTransport implements Transport {
       return Promise.resolve(messages.map(() => ({ outcome: "refused", error })));
     }
     return open.sender.send(
-      messages.map((message) => sendOf(message, open.names)),
+      messages.map((message) => toSend(message, open.names)),
       signal,
     );
   }
@@ -189,4 +190,12 @@ export class AzureServiceBusTransport implements Transport {
     if (!this.#open) throw unavailable("The Azure Service Bus transport is not open.");
     return this.#open;
   }
+}
+
+/** A replay keeps what the port has no field for, such as the session and the reply address of a message that another client sent. */
+function toSend(message: OutgoingMessage, names: Names): Send {
+  const { to, replayOf: letter } = message;
+  return letter instanceof ServiceBusDelivery && "endpoint" in to
+    ? replayOf(message, letter.message, names.queue(to.endpoint))
+    : sendOf(message, names);
 }
