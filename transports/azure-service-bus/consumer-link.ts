@@ -33,6 +33,8 @@ const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 10_000;
 const STEADY_AFTER_MS = 5_000;
 const LONGEST_PAUSE_MS = 2_000;
+/** The end of a link that nothing may be wrong with. */
+const REPLACED = "replaced";
 
 /** One receiver of the client, from its making to the settlement of what it brought. */
 interface Session {
@@ -118,9 +120,9 @@ export class ConsumerLink {
     this.#resume?.();
   }
 
-  /** Begins anew on another link. */
-  replace(reason: string): void {
-    this.#session?.end(reason);
+  /** Begins anew on another link, without a word. */
+  replace(): void {
+    this.#session?.end(REPLACED);
   }
 
   /** Never rejects. */
@@ -157,7 +159,7 @@ export class ConsumerLink {
       }
       const openedAt = performance.now();
       const { reason, error } = await this.#live();
-      if (this.#isClosing || this.#isPaused) continue;
+      if (this.#isClosing || this.#isPaused || reason === REPLACED) continue;
       this.#owner.status("down", reason);
       this.#logger.warn(`Receiving from the queue "${this.#queue}" stopped: ${reason}. It is begun anew.`);
       failures = performance.now() - openedAt >= STEADY_AFTER_MS ? 0 : failures + 1;

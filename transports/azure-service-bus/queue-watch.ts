@@ -3,21 +3,24 @@ import { refusalOf } from "./administration.js";
 import { textOf } from "./errors.js";
 import type { ReceiverEnvironment } from "./receiver-environment.js";
 import { peekFrom, sequenceNumberOf } from "./sequence-number.js";
-import { answered } from "./time-limit.js";
 
 /** What a {@link QueueWatch} asks of, and tells to, its owner. */
 export interface WatchedLink {
   /** Whether more could have come. */
   hasRoom(): boolean;
-  /** A message waits, and did so the last time, and nothing has come in between. */
+  /** Messages wait, and did so the last time, and nothing has come in between: whether they wait for this link, or another process holds them, cannot be seen. */
   stalled(): void;
 }
 
 const LOOK_EVERY_MS = 20_000;
+/** Messages are looked at so many at a time, and so many times at one look. */
+const PAGE = 32;
+const MAX_PAGES = 8;
+const NONE: ReadonlySet<string> = new Set();
 
 /**
  * Tells now and then how much waits in a queue, where the right to manage is there, and finds links that bring nothing though something waits: the client is known
- * to fall silent without an error. A look takes one operation of the service, and is left out while messages come.
+ * to fall silent without an error. A look takes one operation of the service, or a few where retries are scheduled or others hold much, and is left out while messages come.
  */
 export class QueueWatch {
   readonly #environment: ReceiverEnvironment;
@@ -26,7 +29,12 @@ export class QueueWatch {
   readonly #link: WatchedLink;
   #timer: NodeJS.Timeout | undefined;
   #hasArrived = true;
-  #seen: bigint | undefined;
+  /** What waited at the last look. */
+  #seen = NONE;
+  /** What a fresh link has not brought, so that others must hold it. */
+  #heldByOthers = NONE;
+  /** Before it nothing waits. What is scheduled gets another number when it is due. */
+  #from = 0n;
   #mayManage = true;
 
   constructor(environment: ReceiverEnvironment, endpoint: string, receiver: () => ServiceBusReceiver, link: WatchedLink) {
@@ -60,23 +68,42 @@ export class QueueWatch {
     const hasArrived = this.#hasArrived;
     this.#hasArrived = false;
     if (hasArrived || !this.#link.hasRoom()) {
-      this.#seen = undefined;
+      this.#seen = NONE;
       return;
     }
-    const { connection, logger } = this.#environment;
-    const { client } = connection;
     try {
-      const [message] = await answered(peekFrom(this.#receiver(), 0n, 1), connection.requestTimeoutMs);
-      connection.heard();
-      const waits = message?.state === "active" ? sequenceNumberOf(message) : undefined;
-      const isStalled = waits !== undefined && waits === this.#seen && !this.#hasArrived;
-      this.#seen = isStalled ? undefined : waits;
-      // Another process may hold it: then a new link does no harm.
-      if (isStalled && this.#timer) this.#link.stalled();
+      const waiting = await this.#waiting();
+      const isStalled = !this.#hasArrived && [...waiting].some((each) => this.#seen.has(each) && !this.#heldByOthers.has(each));
+      this.#seen = waiting;
+      if (!isStalled || !this.#timer) return;
+      this.#heldByOthers = waiting;
+      this.#environment.logger.debug(`Nothing has come to "${this.#endpoint}" for a while, though messages wait: another link is opened.`);
+      this.#link.stalled();
     } catch (error) {
-      connection.failed(error, client);
-      logger.debug(`The queue of "${this.#endpoint}" cannot be looked at: ${textOf(error)}`);
+      this.#environment.logger.debug(`The queue of "${this.#endpoint}" cannot be looked at: ${textOf(error)}`);
     }
+  }
+
+  /**
+   * What is neither scheduled nor deferred, up to the first page with something that others are not known to hold. Each with the count of its deliveries: when whoever had
+   * it is gone, it is another.
+   */
+  async #waiting(): Promise<ReadonlySet<string>> {
+    const waiting = new Set<string>();
+    let from = this.#from;
+    for (let page = 0; page < MAX_PAGES; page++) {
+      const messages = await this.#environment.connection.ask(() => peekFrom(this.#receiver(), from, PAGE));
+      const last = messages.at(-1);
+      if (!last) {
+        if (waiting.size === 0) this.#from = 0n;
+        break;
+      }
+      for (const message of messages) if (message.state === "active") waiting.add(`${sequenceNumberOf(message)} ${message.deliveryCount}`);
+      from = sequenceNumberOf(last) + 1n;
+      if (waiting.size === 0) this.#from = from;
+      else if ([...waiting].some((each) => !this.#heldByOthers.has(each))) break;
+    }
+    return waiting;
   }
 
   async #tellLag(): Promise<void> {

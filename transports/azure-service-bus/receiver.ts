@@ -61,7 +61,7 @@ export class EndpointReceiver implements Receiver {
     this.#mover = new SuspectMover(copies, names.suspectQueue(endpoint.name), () => this.#suspects.look(), logger);
     this.#watch = new QueueWatch(environment, endpoint.name, () => this.#link.receiver, {
       hasRoom: () => this.#held.size < prefetch,
-      stalled: () => this.#link.replace("nothing has come for a while, though messages wait"),
+      stalled: () => this.#link.replace(),
     });
   }
 
