@@ -1,7 +1,7 @@
 import { describe, expect, onTestFinished, test } from "vitest";
 import { DEVELOPMENT_KEY } from "../../packages/service-bus-emulator/src/index.js";
 import { TcpProxy } from "../support/tcp-proxy.js";
-import { Bench, eventually, message, Port } from "./support/bench.js";
+import { Bench, eventually, FAILURE, message, Port } from "./support/bench.js";
 
 const bench = await Bench.start();
 const { options, port: brokerPort } = bench.broker;
@@ -105,6 +105,54 @@ describe("send", () => {
     expect(results[1]).toMatchObject({ error: { code: "too-large", retryable: false } });
     expect(results[1]?.outcome === "refused" && results[1].error.message).toMatch(/MessageSizeExceeded/);
     expect(port.transport.capabilities.maxMessageBytes).toBeLessThan(262_144);
+  });
+
+  test("sends by itself what has no room in a batch, which has the head of its first message twice, up to the byte that the link takes", async () => {
+    const port = await bench.port();
+    const endpoint = bench.endpoint();
+    const headers = { note: "x".repeat(14_000) };
+    const { to, properties } = message({ endpoint: endpoint.name }, "");
+    const sender = bench.client().createSender(endpoint.name);
+    const takes = (bytes: number): Promise<boolean> =>
+      sender
+        .sendMessages({
+          body: Buffer.alloc(bytes),
+          messageId: properties.messageId,
+          subject: properties.messageType,
+          contentType: properties.contentType,
+          correlationId: properties.correlationId,
+          sessionId: "31",
+          applicationProperties: headers,
+        })
+        .then(
+          () => true,
+          () => false,
+        );
+    let [most, tooMany] = [235_000, 250_000];
+    while (most + 1 < tooMany) {
+      const bytes = Math.floor((most + tooMany) / 2);
+      if (await takes(bytes)) most = bytes;
+      else tooMany = bytes;
+    }
+    const send = async (bytes: number) => (await port.send({ to, properties, headers, body: Buffer.alloc(bytes) }))[0];
+    expect(most).toBeGreaterThan(235_000);
+    expect(await send(235_000)).toEqual({ outcome: "sent" });
+    expect(await send(most - 16)).toEqual({ outcome: "sent" });
+    const refused = await send(tooMany + 1);
+    expect(refused).toMatchObject({ outcome: "refused", error: { code: "too-large" } });
+    expect(refused?.outcome === "refused" && refused.error.message).toMatch(/with its headers/);
+  });
+
+  test("keeps all of a failure with a message that is as large as may be", async () => {
+    const port = await bench.port();
+    const endpoint = bench.endpoint();
+    await port.send(message({ endpoint: endpoint.name }, "b".repeat(port.transport.capabilities.maxMessageBytes - 1_000)));
+    const inbox = await port.receive(endpoint);
+    const [delivery] = await inbox.reach(1);
+    await delivery?.retry(200, { ...FAILURE, "tb-error-stack": "s".repeat(6_000) });
+    const again = (await inbox.reach(2)).at(-1);
+    expect(again?.headers["tb-error-stack"]).toHaveLength(6_000);
+    again?.complete();
   });
 
   test("keeps the order of a key over batches that do not fit one transfer", async () => {

@@ -2,7 +2,7 @@ import type { ServiceBusMessage, ServiceBusMessageBatch, ServiceBusSender } from
 import type { ManagedClient } from "./connection.js";
 import { AzureServiceBusError, textOf } from "./errors.js";
 import { isWrittenAlike, MessageBatch } from "./message-batch.js";
-import { isPlain } from "./message-encoder.js";
+import { isPlain, MOST_DATA_HEAD_BYTES } from "./message-encoder.js";
 import { type SendFailure, sendFailure } from "./send-error.js";
 import type { Submission } from "./submission.js";
 import { answered } from "./time-limit.js";
@@ -30,6 +30,7 @@ const OVERHEAD_BYTES = 16_384;
 const MAX_UNANSWERED = 2;
 /** The handed over are cut off the queue's array by so many at a time. */
 const COMPACT_AFTER = 1024;
+const NOTHING = Buffer.alloc(0);
 
 /** Sends to one queue or topic: in order, in batches of what is waiting. */
 export class SenderLink {
@@ -143,8 +144,9 @@ export class SenderLink {
         if (this.#isKeyBusy(entry) || (entry.goesAlone && entries.length > 0)) break;
         if (!this.#add(entry, batch)) {
           if (entries.length > 0) break;
-          if (!this.#tooLarge(entry)) this.#handOne(entry);
-          else this.#head++;
+          if (this.#fitsAlone(entry, batch)) return this.#handOne(entry);
+          this.#tooLarge(entry);
+          this.#head++;
           return;
         }
         if (!entry.isAnswered) entries.push(entry);
@@ -187,12 +189,18 @@ export class SenderLink {
     }
   }
 
-  /** @returns whether it was refused */
-  #tooLarge(entry: Submission): boolean {
-    if (this.#maxBytes > MAX_BATCH_BYTES && (entry.send.message.body as Buffer).length + OVERHEAD_BYTES <= this.#maxBytes) return false;
+  /**
+   * Whether the link takes the message, though a batch does not: that has the head of its first message twice, and may be shorter than a message.
+   * @param batch an empty one, which is used up: it measures the head
+   */
+  #fitsAlone({ send: { message } }: Submission, batch: ServiceBusMessageBatch): boolean {
+    if (!batch.tryAddMessage({ ...message, body: NOTHING })) return false;
+    return batch.sizeInBytes / 2 + MOST_DATA_HEAD_BYTES + (message.body as Buffer).length <= this.#maxBytes;
+  }
+
+  #tooLarge(entry: Submission): void {
     const text = `The message has ${(entry.send.message.body as Buffer).length} bytes; "${this.entity}" takes ${this.#maxBytes} with its headers (MessageSizeExceeded). Put the large part elsewhere, or take a tier that takes more.`;
     entry.refused(new AzureServiceBusError("too-large", text, { retryable: false }));
-    return true;
   }
 
   async #hand(entries: readonly Submission[], payload: ServiceBusMessage | ServiceBusMessageBatch): Promise<void> {
