@@ -33,9 +33,11 @@ describe("a dead letter", () => {
   test("that the broker made itself tells the broker's reason", async () => {
     const port = await bench.port();
     const endpoint = bench.endpoint();
+    namespace.delete(endpoint.name);
+    namespace.createQueue(endpoint.name, { maxDeliveryCount: 10 });
     await port.send(message({ endpoint: endpoint.name }, "too often"));
     const other = bench.client().createReceiver(endpoint.name, { maxAutoLockRenewalDurationInMs: 0 });
-    for (let i = 0; i < 50; i++) {
+    for (let i = 0; i < 10; i++) {
       const [taken] = await other.receiveMessages(1);
       if (taken) await other.abandonMessage(taken);
     }

@@ -46,7 +46,7 @@ describe("create", () => {
       requiresDuplicateDetection: false,
       deadLetteringOnMessageExpiration: true,
       lockDuration: "PT10S",
-      maxDeliveryCount: 50,
+      maxDeliveryCount: 2_147_483_647,
       defaultMessageTimeToLive: "P10675199DT2H48M5.4775807S",
       autoDeleteOnIdle: "P10675199DT2H48M5.4775807S",
     });
@@ -115,13 +115,13 @@ describe("create", () => {
     expect((await admin.getQueue(endpoint.name)).lockDuration).toBe("PT5S");
   });
 
-  test("takes what differs in nothing that matters: longer locks, a filter, another time to live", async () => {
+  test("takes what differs in nothing that matters: longer locks, a filter, another time to live, a limit of deliveries far above what is needed", async () => {
     const port = await bench.port();
     const type = bench.name("shop.Placed");
     const endpoint = plan({ subscribed: [type] });
     namespace.createQueue(endpoint.name, {
       lockDuration: 60_000,
-      maxDeliveryCount: 100,
+      maxDeliveryCount: 50,
       deadLetteringOnMessageExpiration: true,
       defaultMessageTimeToLive: 86_400_000,
     });

@@ -1,5 +1,5 @@
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { Delivery } from "../../src/contracts/transport.js";
+import type { Delivery, EndpointPlan } from "../../src/contracts/transport.js";
 import { createBus } from "../../src/index.js";
 import { azureServiceBus } from "../../transports/azure-service-bus/index.js";
 import { Bench, eventually, FAILURE, message, textOf } from "./support/bench.js";
@@ -59,6 +59,22 @@ describe.each(["none", "key"] as const)('with order "%s"', (order) => {
       await other.close();
     }
   });
+});
+
+test("no number of clean stops dead-letters a message that they gave back", async () => {
+  const port = await bench.port();
+  const endpoint: EndpointPlan = { name: bench.name("stops"), subscribed: [], unsubscribed: [], retryDelaysMs: [200], order: "none" };
+  await port.transport.provision({ events: [], endpoints: [endpoint] }, "create");
+  await port.send(message({ endpoint: endpoint.name }, "innocent"));
+  for (let stops = 0; stops < 60; stops++) {
+    const inbox = await port.receive(endpoint);
+    const [delivery] = await inbox.reach(1);
+    expect([stops, delivery?.suspicion]).toEqual([stops, "none"]);
+    await inbox.receiver?.stop();
+    await delivery?.release();
+    await inbox.close();
+  }
+  expect(await port.letters(endpoint)).toEqual([]);
 });
 
 describe("what is in flight", () => {

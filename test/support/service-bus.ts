@@ -26,7 +26,8 @@ export async function startServiceBus(given: EmulatorOptions = {}): Promise<Serv
 
 /** The queues of an endpoint, made past the administration: for what it would not make, such as shorter locks. */
 export function createQueues({ namespace }: Emulator, { name, order }: EndpointPlan, lockDuration: number): void {
-  namespace.createQueue(name, { lockDuration, requiresSession: order === "key", maxDeliveryCount: 50 });
+  const isOrdered = order === "key";
+  namespace.createQueue(name, { lockDuration, requiresSession: isOrdered, maxDeliveryCount: isOrdered ? 50 : 2_147_483_647 });
   namespace.createQueue(`${name}.suspect`, { lockDuration, maxDeliveryCount: 2_147_483_647 });
 }
 

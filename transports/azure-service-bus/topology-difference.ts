@@ -16,9 +16,9 @@ export function differencesOfQueue(found: QueueProperties, wanted: QueueSpec): r
   duplicateDetection(found.requiresDuplicateDetection, wrong);
   if (millisecondsOf(found.lockDuration) < SHORTEST_LOCK_MS)
     wrong.push(`lockDuration is ${found.lockDuration} and should be at least PT10S, so that a lock can be renewed in time`);
-  if (found.maxDeliveryCount < Math.min(wanted.maxDeliveryCount, 1_000)) {
+  if (found.maxDeliveryCount < wanted.leastDeliveryCount) {
     wrong.push(
-      `maxDeliveryCount is ${found.maxDeliveryCount} and should be ${wanted.maxDeliveryCount}: the bus itself counts and gives up, the broker's limit is only a net`,
+      `maxDeliveryCount is ${found.maxDeliveryCount} and should be ${wanted.maxDeliveryCount}, at least ${wanted.leastDeliveryCount}: the bus itself counts and gives up, while the broker counts what is given back at each stop too`,
     );
   }
   if (!found.deadLetteringOnMessageExpiration)

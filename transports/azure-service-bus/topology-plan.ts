@@ -8,6 +8,8 @@ export interface QueueSpec {
   readonly requiresSession: boolean;
   readonly lockDurationMs: number;
   readonly maxDeliveryCount: number;
+  /** A queue that is there may have less, but no less than this: what was made is not changed. */
+  readonly leastDeliveryCount: number;
 }
 /** A subscription that forwards what its topic gets to a queue. */
 export interface SubscriptionSpec {
@@ -25,12 +27,17 @@ export interface NamespaceTopology {
 }
 
 /**
- * Deliveries after which the broker itself dead-letters: only a net, far above what the bus needs to find a message that kills
+ * Deliveries after which the broker itself dead-letters what is in sessions: only a net, far above what the bus needs to find a message that kills
  * processes. Every lock that ends counts as a delivery of all that was held.
  */
 export const DELIVERY_LIMIT = 50;
-/** For the suspects, which the bus counts itself. The largest that the service takes. */
+/**
+ * The largest that the service takes. Without sessions the bus counts by itself: the broker counts also what a process gives back when it stops,
+ * so that any limit is one of clean stops too.
+ */
 export const NO_DELIVERY_LIMIT = 2_147_483_647;
+/** Of the suspects of an endpoint, which are given out far oftener than others. */
+const LEAST_OF_SUSPECTS = 1_000;
 /** The longest time to live, and time without use before a deletion: never. */
 export const FOREVER = "P10675199DT2H48M5.4775807S";
 
@@ -58,7 +65,14 @@ export function topologyOf(plan: TopologyPlan, names: Names, lockDurationMs: num
 
 /** An ordered endpoint keeps its suspects in their place, and needs no queue for them. */
 function queuesOf({ name, order }: EndpointPlan, names: Names, lockDurationMs: number): readonly QueueSpec[] {
-  const queue: QueueSpec = { name: names.queue(name), requiresSession: order === "key", lockDurationMs, maxDeliveryCount: DELIVERY_LIMIT };
-  if (order === "key") return [queue];
-  return [{ name: names.suspectQueue(name), requiresSession: false, lockDurationMs, maxDeliveryCount: NO_DELIVERY_LIMIT }, queue];
+  const isOrdered = order === "key";
+  const queue: QueueSpec = {
+    name: names.queue(name),
+    requiresSession: isOrdered,
+    lockDurationMs,
+    maxDeliveryCount: isOrdered ? DELIVERY_LIMIT : NO_DELIVERY_LIMIT,
+    leastDeliveryCount: DELIVERY_LIMIT,
+  };
+  if (isOrdered) return [queue];
+  return [{ ...queue, name: names.suspectQueue(name), leastDeliveryCount: LEAST_OF_SUSPECTS }, queue];
 }
