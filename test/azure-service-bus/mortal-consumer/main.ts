@@ -14,6 +14,7 @@ const bus = createBus({
 bus.endpoint(endpoint, { order: "key" }).subscribe(Step, async ({ name, deed }) => {
   if (deed === "kill") process.kill(process.pid, "SIGKILL");
   if (deed === "fail") throw new Error("fails, and waits for its retry");
-  process.send?.(name);
+  // Settled only when it is said: the next one may kill what is still to be written.
+  await new Promise((resolve) => process.send?.(name, resolve));
 });
 await bus.start();
