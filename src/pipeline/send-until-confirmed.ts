@@ -32,4 +32,5 @@ export async function sendUntilConfirmed(
   return refused;
 }
 
-const isFinal = (error: PublishError): boolean => !error.retryable;
+// That the bus stops says nothing of the message.
+const isFinal = (error: PublishError): boolean => !error.retryable && error.code !== "stopped";

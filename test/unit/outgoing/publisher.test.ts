@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "vitest";
-import { type Bus, type BusOptions, type ConsumeContext, PublishError } from "../../../src/index.js";
+import { type Bus, type BusOptions, type ConsumeContext, PublishError, TrolleybusError } from "../../../src/index.js";
 import { refused, SENT, unknown } from "../../support/scripted-transport.js";
 import { Placed, Shipped, type TestBus, testBus } from "../../support/test-bus.js";
 import { settled, until } from "../../support/until.js";
@@ -133,6 +133,17 @@ describe("inside a consumer", () => {
       expect(pending(made.bus)).toBe(0);
     },
   );
+
+  test("what is not sent since the bus stops is no failure of the consumer's: its message is given back", async () => {
+    const made = await started((_, context) => context.publish(new Shipped(1)));
+    made.transport.onSend = () => {
+      throw new TrolleybusError("stopped", "The bus has stopped.", { cause: undefined, retryable: false });
+    };
+    const delivery = deliver(made);
+    await until("it was tried", () => made.transport.batches.length > 0);
+    await made.bus.stop({ deadline: 100 });
+    expect(delivery.answer?.verb).toBe("release");
+  });
 
   test("what the broker does not take for a while is the bus's trouble: the endpoint pauses, and sends it again with the same id", async () => {
     let runs = 0;
