@@ -53,14 +53,15 @@ interface Member {
 async function member(): Promise<Member> {
   const kafkajs = new ScriptedKafkajs();
   const ended: string[] = [];
-  const home = { module: kafkajsModule, kafka: { consumer: () => kafkajs }, cut: () => {} } as unknown as KafkajsHome;
+  const membership = { memberId: undefined, isJoining: false };
+  const home = { module: kafkajsModule, kafka: { consumer: () => kafkajs }, membership, cut: () => {} } as unknown as KafkajsHome;
   const settings = {
     groupId: "shipping",
     topics: ["orders"],
     rests: new Map(),
     sessionTimeoutMs: SESSION_MS,
   } as unknown as ConsumerSettings;
-  const consumer = new KafkajsConsumer(home, settings);
+  const consumer = new KafkajsConsumer(home, settings, async () => {});
   await consumer.start({
     joined: () => {},
     rebalancing: () => {},

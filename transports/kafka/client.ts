@@ -9,6 +9,7 @@ import { KafkajsConsumer } from "./kafkajs-consumer.js";
 import { type KafkajsHome, type KafkajsModule, kafkajsHome } from "./kafkajs-home.js";
 import { KafkajsProducer } from "./kafkajs-producer.js";
 import { quietQueues } from "./kafkajs-quiet-queues.js";
+import { leaveGroup } from "./leave-group.js";
 import type { KafkaCodec, ResolvedOptions } from "./options.js";
 
 /** The broker's client behind the seam of `driver.ts`. Each call makes one that is not connected yet. */
@@ -39,7 +40,7 @@ export async function loadDriver(options: ResolvedOptions, clientId: string, log
   return {
     producer: () => new KafkajsProducer(home()),
     admin: () => new KafkajsAdmin(home),
-    consumer: (settings) => new KafkajsConsumer(home(), settings),
+    consumer: (settings) => new KafkajsConsumer(home(), settings, (memberId) => leaveGroup(home(), settings.groupId, memberId)),
   };
 }
 

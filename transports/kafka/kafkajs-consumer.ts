@@ -31,6 +31,7 @@ export class KafkajsConsumer implements DriverConsumer {
   readonly #home: KafkajsHome;
   readonly #settings: ConsumerSettings;
   readonly #consumer: Consumer;
+  readonly #leave: (memberId: string) => Promise<void>;
   /** What the group is told that this member has, so that it may keep it. */
   #owned: Assignment = new Map();
   #commitNow: CommitFunction | undefined;
@@ -45,9 +46,11 @@ export class KafkajsConsumer implements DriverConsumer {
   #isStopped = false;
   #end: ((error: DriverError) => void) | undefined;
 
-  constructor(home: KafkajsHome, settings: ConsumerSettings) {
+  /** @param leave takes a member out of the group, over other connections than its own */
+  constructor(home: KafkajsHome, settings: ConsumerSettings, leave: (memberId: string) => Promise<void>) {
     this.#home = home;
     this.#settings = settings;
+    this.#leave = leave;
     for (const [topic, restMs] of settings.rests) home.rests.set(topic, restMs);
     const options: ConsumerOptions = {
       groupId: settings.groupId,
@@ -79,6 +82,7 @@ export class KafkajsConsumer implements DriverConsumer {
       this.#heard();
       this.#lastHeartbeat = performance.now();
       this.#mustJoin = false;
+      this.#home.membership.isJoining = false;
       this.#owned = new Map(Object.entries(payload.memberAssignment));
       // Of what this member may not have any more.
       if (this.#repeatedCommits > 0)
@@ -168,11 +172,15 @@ export class KafkajsConsumer implements DriverConsumer {
 
   async stop(): Promise<void> {
     this.#isStopped = true;
+    const { memberId, isJoining } = this.#home.membership;
     try {
-      await this.#consumer.disconnect();
+      if (memberId === undefined || !(isJoining || this.#mustJoin)) return await this.#consumer.disconnect();
     } finally {
       this.#home.cut();
     }
+    // kafkajs would leave once the partitions are shared out; cut off before, it would stay a member that everybody else waits for.
+    this.#consumer.disconnect().catch(() => {});
+    await this.#leave(memberId);
   }
 
   cut(): void {

@@ -1,12 +1,7 @@
 import { type Span, without } from "./byte-spans.js";
+import { API_KEY_AT, API_VERSION_AT, bodyAt, endOfText, hasHead, REQUEST_ID_AT, SIZE_BYTES } from "./request-layout.js";
 import type { RestingTopics } from "./resting-topics.js";
 
-/** Behind the size of a request. */
-const API_KEY_AT = 4;
-const API_VERSION_AT = 6;
-const REQUEST_ID_AT = 8;
-const CLIENT_ID_AT = 12;
-const SIZE_BYTES = 4;
 const FETCH = 1;
 /** The highest that kafkajs 2.2.4 knows, and every broker from 2.3 on has; requests and answers are laid out so. */
 const FETCH_VERSION = 11;
@@ -17,8 +12,7 @@ const PARTITION_BYTES = 28;
 
 /** The number of the request, if it is one for records that is laid out as is known here. */
 export function fetchIdOf(request: Buffer): number | undefined {
-  const isFetch =
-    request.length > CLIENT_ID_AT && request.readInt16BE(API_KEY_AT) === FETCH && request.readInt16BE(API_VERSION_AT) === FETCH_VERSION;
+  const isFetch = hasHead(request) && request.readInt16BE(API_KEY_AT) === FETCH && request.readInt16BE(API_VERSION_AT) === FETCH_VERSION;
   return isFetch ? request.readInt32BE(REQUEST_ID_AT) : undefined;
 }
 
@@ -27,11 +21,11 @@ export function withoutResting(request: Buffer, resting: RestingTopics): Buffer 
   const now = performance.now();
   const spans: Span[] = [];
   const asked: string[] = [];
-  const topicsAt = CLIENT_ID_AT + 2 + Math.max(0, request.readInt16BE(CLIENT_ID_AT)) + FETCH_HEAD_BYTES;
+  const topicsAt = bodyAt(request) + FETCH_HEAD_BYTES;
   const count = request.readInt32BE(topicsAt);
   for (let i = 0, at = topicsAt + 4; i < count; i++) {
     const from = at;
-    const nameEnd = at + 2 + request.readInt16BE(at);
+    const nameEnd = endOfText(request, at);
     const topic = request.toString("utf8", at + 2, nameEnd);
     at = nameEnd + 4 + request.readInt32BE(nameEnd) * PARTITION_BYTES;
     if (resting.isResting(topic, now)) spans.push({ from, to: at });

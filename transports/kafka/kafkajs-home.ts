@@ -4,6 +4,7 @@ import type * as Kafkajs from "kafkajs";
 import type { Logger } from "../../src/contracts/logger.js";
 import { fillRequests } from "./filled-requests.js";
 import { fetchingCodec, markFetches } from "./kafkajs-fetches.js";
+import { type Membership, noteJoins } from "./kafkajs-joins.js";
 import type { ResolvedOptions } from "./options.js";
 import { RestingTopics } from "./resting-topics.js";
 import { onlyWholeResponses } from "./whole-responses.js";
@@ -18,6 +19,8 @@ export interface KafkajsHome {
   readonly options: ResolvedOptions;
   /** How long each of these topics need not be asked for when a broker had nothing of it, in milliseconds; filled before the first connection. */
   readonly rests: Map<string, number>;
+  /** Of its consumer, in its group. */
+  readonly membership: Membership;
   /** Destroys its sockets: kafkajs has no way of its own to let go of a broker that does not answer. */
   cut(): void;
 }
@@ -30,6 +33,7 @@ export function kafkajsHome(module: KafkajsModule, options: ResolvedOptions, cli
   const codec = fetchingCodec(module);
   const sockets = new Set<Socket>();
   const rests = new Map<string, number>();
+  const membership: Membership = { memberId: undefined, isJoining: false };
   let isCut = false;
   const socketFactory: Kafkajs.ISocketFactory = ({ host, port, ssl, onConnect }) => {
     // kafkajs hands over the options of TLS, or nothing, whatever its types say.
@@ -42,6 +46,7 @@ export function kafkajsHome(module: KafkajsModule, options: ResolvedOptions, cli
     // The last one is the first to see what is written, whole as kafkajs wrote it, and what comes.
     fillRequests(socket);
     if (codec !== undefined) markFetches(socket, codec, new RestingTopics(rests));
+    noteJoins(socket, membership);
     onlyWholeResponses(socket);
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
@@ -67,6 +72,7 @@ export function kafkajsHome(module: KafkajsModule, options: ResolvedOptions, cli
     kafka,
     options,
     rests,
+    membership,
     cut: () => {
       isCut = true;
       for (const socket of sockets) socket.destroy(new Error("the connection was given up"));
