@@ -160,6 +160,7 @@ export class FaultRun {
     return {
       random: this.#random.fork(),
       supervisor,
+      folder: this.folder,
       networkOf: (service) => this.#networkOf(service),
       wait: (ms) => this.#wait(ms),
       whileEmpty: async (work) => {

@@ -15,18 +15,14 @@ interface Coordinator extends Broker {
  * share out its partitions cannot leave it. Never rejects.
  */
 export async function leaveGroup(home: KafkajsHome, groupId: string, memberId: string): Promise<void> {
-  try {
+  const leave = async (): Promise<void> => {
     const cluster = clusterOf(home, groupId);
-    await settledBy(
-      performance.now() + LEAVE_MS,
-      cluster
-        .connect()
-        .then(() => cluster.findGroupCoordinator({ groupId }))
-        .then((coordinator) => (coordinator as Coordinator).leaveGroup({ groupId, memberId })),
-    );
-  } finally {
-    home.cut();
-  }
+    await cluster.connect();
+    const coordinator = (await cluster.findGroupCoordinator({ groupId })) as Coordinator;
+    await coordinator.leaveGroup({ groupId, memberId });
+  };
+  await settledBy(performance.now() + LEAVE_MS, leave());
+  home.cut();
 }
 
 // kafkajs hands its connections to whoever shares partitions out, and to nobody else.

@@ -7,6 +7,8 @@ import type { SupervisedService, Supervisor } from "../supervisor.js";
 export interface Scene {
   readonly random: Random;
   readonly supervisor: Supervisor;
+  /** Where everybody's ledger is. */
+  readonly folder: string;
   readonly networkOf: (service: SupervisedService) => ServiceNetwork;
   /** Waits; throws when the run is interrupted. */
   readonly wait: (ms: number) => Promise<void>;

@@ -6,12 +6,16 @@ import type { SupervisedService } from "../supervisor.js";
 import type { KafkaUnderFault } from "./kafka.js";
 import { SESSION_TIMEOUT_MS } from "./kafka-control.js";
 import { told } from "./kafka-faults.js";
+import { PartitionRuns } from "./kafka-runs.js";
 import { StandstillWatch } from "./kafka-standstill.js";
 
 const CHURN_MS = 300_000;
 /** No partition with something to do may stand still for longer. */
 const STANDSTILL_LIMIT_MS = 2 * SESSION_TIMEOUT_MS;
-/** Where the order is kept nothing is done, and so nothing committed, while all keys of a partition wait for the next attempt of a record that failed. */
+/**
+ * Where the order is kept nothing is done while all keys of a partition wait for the next attempt of a record that failed. That one begun is enough there: of a partition
+ * with a single key nothing may be committed until a record has failed for the last time.
+ */
 const ORDERED_LIMIT_MS = STANDSTILL_LIMIT_MS + RETRY_DELAYS_MS;
 /** Of so many instances at most one is away. */
 const PRESENT_FOR_EACH_AWAY = 4;
@@ -37,9 +41,10 @@ export function churnFaults(server: KafkaUnderFault): readonly FaultKind[] {
       weight: 1,
       async inject(scene) {
         const { admin } = server;
+        const runs = new PartitionRuns(scene.folder, ORDERED, Step.messageType);
         const watches = [
           { limitMs: STANDSTILL_LIMIT_MS, watch: new StandstillWatch(admin, WORK, [Task.messageType, Step.messageType, WORK]) },
-          { limitMs: ORDERED_LIMIT_MS, watch: new StandstillWatch(admin, ORDERED, [Step.messageType]) },
+          { limitMs: ORDERED_LIMIT_MS, watch: new StandstillWatch(admin, ORDERED, [Step.messageType], runs) },
           { limitMs: STANDSTILL_LIMIT_MS, watch: new StandstillWatch(admin, AUDIT, [Echo.messageType]) },
         ];
         const leavings = await churn(scene);
