@@ -3,11 +3,11 @@ import type { BrokerError } from "./broker-error.js";
 import { CompetingReceivers } from "./competing-receivers.js";
 import type { Delivery } from "./contracts.js";
 import { errors } from "./errors.js";
-import { type Lock, newToken } from "./lock-table.js";
+import { newToken } from "./lock-table.js";
 import { MessageStore } from "./message-store.js";
 import type { QueueReceiver } from "./queue-receiver.js";
 import { contentOf, type MessageContent, QueuedMessage } from "./queued-message.js";
-import type { Session } from "./session.js";
+import type { Lock, Session, SessionHolder } from "./session.js";
 import { type SessionQueue, SessionTable } from "./session-table.js";
 import type { Timer } from "./timers.js";
 
@@ -243,7 +243,7 @@ export abstract class DeliveringQueue implements SessionQueue {
   }
 
   /** Whether there was a message. */
-  #deliverNext(receiver: QueueReceiver, session: Session | undefined): boolean {
+  #deliverNext(receiver: SessionHolder, session: Session | undefined): boolean {
     const message = this.#takeReady(session);
     if (!message) return false;
     receiver.deliver(receiver.mode === "peek-lock" ? this.lock(message, session) : this.consume(message));

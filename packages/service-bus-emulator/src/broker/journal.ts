@@ -1,10 +1,7 @@
-import type { QueueEntity } from "./queue-entity.js";
 import type { QueuedMessage } from "./queued-message.js";
-import type { SubscriptionEntity } from "./subscription-entity.js";
-import type { TopicEntity } from "./topic-entity.js";
 
 /**
- * Where the broker writes down what must survive its end. Each record says how things are, not what changed: read twice, it does no harm.
+ * Where the queues write down what must survive the broker's end. Each record says how things are, not what changed: read twice, it does no harm.
  * Queues are named by numbers that are never used again.
  */
 export interface Journal {
@@ -14,9 +11,6 @@ export interface Journal {
   removed(queue: number, sequence: number): void;
   sessionStateSet(queue: number, sessionId: string, state: Buffer | undefined, at: number): void;
   duplicateKeySeen(queue: number, key: string, at: number): void;
-  /** An entity was created or updated, or its rules were changed. */
-  entityStored(entity: QueueEntity | TopicEntity | SubscriptionEntity): void;
-  entityRemoved(id: number): void;
   /** See `Namespace.kept`. */
   kept(): Promise<void> | undefined;
 }

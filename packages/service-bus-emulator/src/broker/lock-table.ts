@@ -1,16 +1,6 @@
 import { randomFillSync } from "node:crypto";
 import type { QueuedMessage } from "./queued-message.js";
-import type { Session } from "./session.js";
-
-/** A receiver's hold on a message. */
-export interface Lock {
-  /** 16 bytes: a random UUID. */
-  readonly token: Buffer;
-  readonly message: QueuedMessage;
-  /** Epoch milliseconds; of no meaning in a session, whose lock covers its messages. */
-  readonly until: number;
-  readonly session: Session | undefined;
-}
+import type { Lock, Session } from "./session.js";
 
 const TOKEN_LENGTH = 16;
 let pool = Buffer.alloc(0);

@@ -1,10 +1,10 @@
 import type { Delivery, Outcome, Receivable, ReceiveMode, Receiver, ReceiverOptions, SessionRequest, StoredMessage } from "./contracts.js";
 import { DeliveringQueue } from "./delivering-queue.js";
 import { errors } from "./errors.js";
-import type { Lock } from "./lock-table.js";
 import { type PropertyChanges, withApplicationProperties } from "./message-sections.js";
 import { QueueReceiver } from "./queue-receiver.js";
 import type { QueuedMessage } from "./queued-message.js";
+import type { Lock } from "./session.js";
 import type { SessionTable } from "./session-table.js";
 
 /** A queue as its clients use it. */

@@ -1,10 +1,10 @@
 import { Agenda } from "./agenda.js";
 import type { Journal } from "./journal.js";
-import { type Lock, LockTable } from "./lock-table.js";
+import { LockTable } from "./lock-table.js";
 import { MessageLog } from "./message-log.js";
 import type { QueuedMessage } from "./queued-message.js";
 import { ReadyQueue } from "./ready-queue.js";
-import type { Session } from "./session.js";
+import type { Lock, Session } from "./session.js";
 import type { SessionTable } from "./session-table.js";
 
 /** The messages of one queue, by what can be done with them. It knows where each one stands, not why. */

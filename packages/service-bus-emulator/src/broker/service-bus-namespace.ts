@@ -14,8 +14,8 @@ import {
 } from "./descriptions.js";
 import { assertPath, assertRuleName, assertSubscriptionName, parseAddress, withoutHost } from "./entity-path.js";
 import { errors } from "./errors.js";
-import type { Journal } from "./journal.js";
 import type { MessageQueue } from "./message-queue.js";
+import type { NamespaceJournal } from "./namespace-journal.js";
 import { IDS_PER_ENTITY } from "./primary-queue.js";
 import { QueueEntity } from "./queue-entity.js";
 import { SubscriptionEntity } from "./subscription-entity.js";
@@ -26,7 +26,7 @@ export interface NamespaceOptions {
   /** Default: the system's. */
   readonly clock?: Clock;
   /** Default: none, everything is in memory only. */
-  readonly journal?: Journal | undefined;
+  readonly journal?: NamespaceJournal | undefined;
   /** Default "Standard". */
   readonly tier?: Tier;
 }
@@ -37,7 +37,7 @@ export class ServiceBusNamespace implements Namespace {
   readonly faults: Faults = { throttledUntil: 0 };
   readonly createdAt: number;
   readonly tier: Tier;
-  readonly #journal: Journal | undefined;
+  readonly #journal: NamespaceJournal | undefined;
   readonly #context: BrokerContext;
   readonly #entities = new Map<string, QueueEntity | TopicEntity>();
   #nextId = 1;

@@ -1,12 +1,32 @@
-import type { Lock } from "./lock-table.js";
-import type { QueueReceiver } from "./queue-receiver.js";
+import type { BrokerError } from "./broker-error.js";
+import type { Delivery, ReceiveMode } from "./contracts.js";
+import type { QueuedMessage } from "./queued-message.js";
 import { ReadyQueue } from "./ready-queue.js";
+
+/** A receiver's hold on a message. */
+export interface Lock {
+  /** 16 bytes: a random UUID. */
+  readonly token: Buffer;
+  readonly message: QueuedMessage;
+  /** Epoch milliseconds; of no meaning in a session, whose lock covers its messages. */
+  readonly until: number;
+  readonly session: Session | undefined;
+}
+
+/** Whoever holds a session. */
+export interface SessionHolder {
+  readonly mode: ReceiveMode;
+  readonly credit: number;
+  deliver(delivery: Delivery): void;
+  /** Ended by the broker. */
+  end(error: BrokerError): void;
+}
 
 /** One session of a queue: its messages that may be delivered, who holds it, its state. */
 export class Session {
   readonly id: string;
   readonly ready: ReadyQueue = new ReadyQueue();
-  holder: QueueReceiver | undefined;
+  holder: SessionHolder | undefined;
   /** End of the holder's lock, epoch milliseconds. */
   lockedUntil = 0;
   state: Buffer | undefined;

@@ -1,6 +1,6 @@
 import { mkdir, readdir, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
-import type { Journal } from "../broker/journal.js";
+import type { NamespaceJournal } from "../broker/namespace-journal.js";
 import type { ServiceBusNamespace } from "../broker/service-bus-namespace.js";
 import { AppendLog } from "./append-log.js";
 import { writeEntityRecord } from "./entity-record.js";
@@ -21,7 +21,7 @@ const FILE = /^(log|snapshot)-(\d{8})$/;
  * logs before it. "snapshot-00000003" is what "log-00000003" and those after it are applied to.
  */
 export class DataFolder {
-  readonly journal: Journal;
+  readonly journal: NamespaceJournal;
   readonly #folder: string;
   readonly #lock: FolderLock;
   readonly #log: AppendLog;
@@ -94,7 +94,7 @@ export class DataFolder {
     if (this.#failure) throw this.#failure;
   }
 
-  #newJournal(): Journal {
+  #newJournal(): NamespaceJournal {
     return {
       added: (queue, message) => this.#append({ kind: "added", queue, message }),
       changed: (queue, { sequence, deliveryCount, state, bare }, bareChanged) =>
