@@ -59,7 +59,7 @@ export class MessageBus implements Bus {
     const maxMessageBytes = (): number => this.#maxMessageBytes;
     this.#connection = new BusConnection(settings, this.#host());
     this.#budget = new PendingBudget(settings.maxPendingPublishes);
-    this.#sender = new Sender(this.#connection, this.#budget, settings.publishTimeoutMs);
+    this.#sender = new Sender(this.#connection, settings.publishTimeoutMs);
     this.#composer = new MessageComposer({ service, propagateHeaders, maxMessageBytes }, formats.writer);
     this.#publisher = new Publisher(this.#composer, this.#sender, this.#budget, ambientContext);
     this.#context = {
@@ -68,7 +68,6 @@ export class MessageBus implements Bus {
       formats,
       publisher: this.#publisher,
       sender: this.#sender,
-      budget: this.#budget,
       leases: new LeaseKeeper(store, logger),
       ambientContext,
       userSteps: this.#userSteps,

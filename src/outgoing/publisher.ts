@@ -77,19 +77,28 @@ export class Publisher implements IEventBus {
     }
     if (this.#stopped) return refuse("stopped", `${messageType} was not sent: the bus has stopped.`, messageId, false);
     if (options?.signal?.aborted) return refuse("timeout", `${messageType} was not sent: its signal had been aborted.`, messageId, true);
-    if (!this.#budget.take()) {
-      return refuse(
-        "unavailable",
-        `${messageType} was not sent: ${this.#budget.max} messages wait for the broker or are held back by handlers already (maxPendingPublishes). Await publishes, or look at health() for why the broker takes nothing.`,
-        messageId,
-        true,
-      );
-    }
-    if (origin?.phase === "running" && !options?.immediately) {
-      origin.held.push(outgoing);
+    const run = origin?.phase === "running" ? origin : undefined;
+    const budget = run ? this.#budgetOf(run) : this.#budget;
+    if (!budget.take()) return this.#refuseBeyond(budget, outgoing);
+    if (run && !options?.immediately) {
+      run.held.push(outgoing);
       return Promise.resolve();
     }
-    return this.#sender.send(outgoing, options?.signal);
+    return this.#sender.send(outgoing, budget, options?.signal);
+  }
+
+  #budgetOf(run: Origin): PendingBudget {
+    run.budget ??= this.#budget.ofRun();
+    return run.budget;
+  }
+
+  #refuseBeyond(budget: PendingBudget, { properties }: OutgoingMessage): Promise<never> {
+    const { messageId, messageType } = properties;
+    const why =
+      budget === this.#budget
+        ? `${budget.max} messages wait for the broker or are held back by handlers already (maxPendingPublishes). Await publishes, or look at health() for why the broker takes nothing.`
+        : `the handler that it was published in has ${budget.max} messages held back or on their way already (maxPendingPublishes). Publish less in one run, or raise the limit.`;
+    return refuse("unavailable", `${messageType} was not sent: ${why}`, messageId, true);
   }
 }
 

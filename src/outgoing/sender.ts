@@ -31,7 +31,6 @@ const TIME_IS_UP = "the publish timeout is over";
  */
 export class Sender {
   readonly #target: SendTarget;
-  readonly #budget: PendingBudget;
   readonly #windows: PublishWindows<PendingSend>;
   #queue: PendingSend[] = [];
   #again: PendingSend[] = [];
@@ -40,17 +39,16 @@ export class Sender {
   #idle: (() => void)[] = [];
   #outstanding = 0;
 
-  constructor(target: SendTarget, budget: PendingBudget, publishTimeoutMs: number) {
+  constructor(target: SendTarget, publishTimeoutMs: number) {
     this.#target = target;
-    this.#budget = budget;
     this.#windows = new PublishWindows(publishTimeoutMs, (entries) => this.#expire(entries));
   }
 
-  /** Sends one message that has a place in the budget, and gives the place back. @throws PublishError */
-  send(message: OutgoingMessage, signal?: AbortSignal): Promise<void> {
+  /** Sends one message that has a place in `budget`, and gives the place back. @throws PublishError */
+  send(message: OutgoingMessage, budget: PendingBudget, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const entry = new PendingSend(message, this.#windows.current, resolve, reject);
-      entry.budget = this.#budget;
+      entry.budget = budget;
       this.#enqueue(entry);
       if (signal) this.#watch(entry, signal);
     });

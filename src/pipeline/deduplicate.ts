@@ -45,7 +45,6 @@ export class Deduplicator {
 
   /** The run has succeeded. @throws RunAgain when the store has undone it */
   done(message: IncomingMessage): Promise<void> | undefined {
-    const { budget } = this.#endpoint.bus;
     const lease = this.#forget(message);
     const held = this.keepsHeld ? (message.run?.held.splice(0) ?? NOTHING) : NOTHING;
     let answer: Promise<Kept | undefined> | undefined;
@@ -55,7 +54,7 @@ export class Deduplicator {
       answer = Promise.reject(error);
     }
     if (answer !== undefined) return this.#noteLater(message, answer, held.length);
-    budget.give(held.length);
+    message.run?.budget?.give(held.length);
     return undefined;
   }
 
@@ -121,7 +120,7 @@ export class Deduplicator {
     } catch (error) {
       unsent = await this.#believeTheStore(error, this.#requestFor(message));
     } finally {
-      this.#endpoint.bus.budget.give(held);
+      message.run?.budget?.give(held);
     }
     if (unsent) await this.#sendKept(unsent);
   }

@@ -8,7 +8,6 @@ import type { RememberedRetries } from "../endpoint/remembered-retries.js";
 import type { Trouble } from "../endpoint/trouble.js";
 import type { Turns } from "../endpoint/turns.js";
 import type { EndpointSettings } from "../options/endpoint-settings.js";
-import type { PendingBudget } from "../outgoing/pending-budget.js";
 import type { Publisher } from "../outgoing/publisher.js";
 import type { Sender } from "../outgoing/sender.js";
 import type { WireFormats } from "../wire/wire-formats.js";
@@ -24,7 +23,6 @@ export interface BusContext {
   readonly formats: WireFormats;
   readonly publisher: Publisher;
   readonly sender: Sender;
-  readonly budget: PendingBudget;
   readonly leases: LeaseKeeper;
   /** Whether the injected bus joins the message being handled. */
   readonly ambientContext: boolean;

@@ -94,7 +94,7 @@ export function runOnce(endpoint: EndpointContext, dispatcher: Dispatcher, dedup
   }
 
   async function undo(message: IncomingMessage, error: unknown): Promise<never> {
-    dropHeld(endpoint, message);
+    dropHeld(message);
     await deduplicator?.release(message);
     throw error;
   }

@@ -3,6 +3,7 @@ import type { IncomingContext } from "../contracts/steps.js";
 import type { Delivery, OutgoingMessage } from "../contracts/transport.js";
 import type { Envelope } from "../contracts/wire-format.js";
 import type { Origin } from "../outgoing/origin.js";
+import type { PendingBudget } from "../outgoing/pending-budget.js";
 import type { Publisher } from "../outgoing/publisher.js";
 import type { Timed } from "../util/deadline-queue.js";
 import { tameThrown } from "./tame-thrown.js";
@@ -15,6 +16,7 @@ export class Run implements IncomingContext, Origin, Timed {
   readonly attempt: number;
   readonly startedAt: number = performance.now();
   readonly held: OutgoingMessage[] = [];
+  budget: PendingBudget | undefined = undefined;
   /** What the store lets the handler write through. */
   readonly transaction: unknown;
   phase: "running" | "succeeded" | "failed" = "running";

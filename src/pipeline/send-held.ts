@@ -1,6 +1,6 @@
-import type { OutgoingMessage } from "../contracts/transport.js";
 import type { EndpointContext } from "./endpoint-context.js";
 import type { IncomingMessage } from "./incoming-message.js";
+import type { Run } from "./run.js";
 import { sendUntilConfirmed } from "./send-until-confirmed.js";
 
 /**
@@ -8,19 +8,20 @@ import { sendUntilConfirmed } from "./send-until-confirmed.js";
  * @throws PublishError what was refused for good
  */
 export function sendHeld(endpoint: EndpointContext, { run }: IncomingMessage): Promise<void> | undefined {
-  return run && run.held.length > 0 ? send(endpoint, run.held.splice(0)) : undefined;
+  return run && run.held.length > 0 ? send(endpoint, run) : undefined;
 }
 
 /** Drops what a failed handler published. */
-export function dropHeld({ bus }: EndpointContext, { run }: IncomingMessage): void {
-  if (run) bus.budget.give(run.held.splice(0).length);
+export function dropHeld({ run }: IncomingMessage): void {
+  run?.budget?.give(run.held.splice(0).length);
 }
 
-async function send(endpoint: EndpointContext, held: readonly OutgoingMessage[]): Promise<void> {
+async function send(endpoint: EndpointContext, run: Run): Promise<void> {
+  const held = run.held.splice(0);
   try {
     const [refused] = await sendUntilConfirmed(endpoint, held);
     if (refused) throw refused;
   } finally {
-    endpoint.bus.budget.give(held.length);
+    run.budget?.give(held.length);
   }
 }

@@ -112,7 +112,7 @@ export function p5BoundedMemory({ promise, ordered, competing }: Suite): void {
     assert.deepEqual(ascending(await seen.reach(sent.length + 2)), [0, ...sent, 101]);
   });
 
-  promise("P5 what consumers hold back counts towards the pending bound, and is free again when they end", async (stage) => {
+  promise("P5 what one run of a consumer holds back is bounded, and its places are free again when it ends", async (stage) => {
     const [Placed, Shipped] = [stage.message("placed"), stage.message("shipped")];
     const arrived = stage.collector<number>();
     await stage.listen(stage.name("tracking"), Shipped, (note) => arrived.add(note.n));

@@ -24,6 +24,7 @@ function origin(changes: Partial<Origin> = {}): Origin {
     headers: {},
     phase: "running",
     held: [],
+    budget: undefined,
     countEqual: (fingerprint) => {
       const before = counts.get(fingerprint) ?? 0;
       counts.set(fingerprint, before + 1);

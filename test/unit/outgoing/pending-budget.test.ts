@@ -8,3 +8,13 @@ test("there are as many places as the maximum says, and a place that is given ba
   budget.give(2);
   expect([budget.used, budget.take()]).toEqual([0, true]);
 });
+
+test("a run has as many places of its own, which count in the whole, and are had although that is full", () => {
+  const budget = new PendingBudget(2);
+  const run = budget.ofRun();
+  budget.take();
+  expect([run.take(), budget.take(), run.take(), run.take()]).toEqual([true, false, true, false]);
+  expect(budget.used).toBe(3);
+  run.give(2);
+  expect([budget.used, run.used, budget.take()]).toEqual([1, 0, true]);
+});

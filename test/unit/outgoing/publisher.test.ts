@@ -218,7 +218,30 @@ describe("the bound of what is pending", () => {
     await made.bus.publish(new Placed(3));
   });
 
-  test("counts what consumers hold too: the publish beyond it fails in the consumer, which is run again", async () => {
+  test("refuses nothing that is published in a handler, whatever waits already: that is no fault of the message that it handles", async () => {
+    const made = await started(
+      async ({ n }, context) => {
+        await context.publish(new Shipped(n));
+        await made.bus.publish(new Shipped(n));
+        await context.publish(new Shipped(n), { immediately: true });
+      },
+      { maxPendingPublishes: 4 },
+    );
+    const calls = made.transport.holdSends();
+    const outside = [1, 2, 3, 4].map((n) => made.bus.publish(new Placed(n)));
+    const delivery = deliver(made);
+    await until("what the handler does not hold back is on its way", () => calls.length === 2);
+    expect(pending(made.bus)).toBe(7);
+    expect(await failureOf(made.bus.publish(new Placed(5)))).toMatchObject({ code: "unavailable", outcome: "refused" });
+    made.transport.onSend = (messages) => messages.map(() => SENT);
+    for (const call of calls) call.answer(...call.messages.map(() => SENT));
+    expect(await delivery.answered).toMatchObject({ verb: "complete" });
+    await Promise.all(outside);
+    expect(pending(made.bus)).toBe(0);
+    expect(made.transport.sent).toHaveLength(7);
+  });
+
+  test("counts what each handler holds: the publish beyond it fails in the handler, which is run again", async () => {
     const made = await started(
       async (_, context) => {
         for (let n = 0; n < 3; n++) await context.publish(new Shipped(n));

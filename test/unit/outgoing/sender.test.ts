@@ -48,14 +48,14 @@ function message(messageId: string, partitionKey?: string): OutgoingMessage {
 function sender(): { target: Target; sender: Sender; budget: PendingBudget; send: (id: string, signal?: AbortSignal) => Sent } {
   const target = new Target();
   const budget = new PendingBudget(10_000);
-  const made = new Sender(target, budget, TIMEOUT_MS);
+  const made = new Sender(target, TIMEOUT_MS);
   return {
     target,
     sender: made,
     budget,
     send: (id, signal) => {
       budget.take();
-      return new Sent(made.send(message(id), signal));
+      return new Sent(made.send(message(id), budget, signal));
     },
   };
 }
@@ -315,7 +315,7 @@ describe("batches", () => {
     const keys = (i: number): string | undefined => (i % 2 === 0 ? "one" : i % 5 === 0 ? "other" : undefined);
     for (let i = 0; i < 200; i++) {
       budget.take();
-      void made.send(message(`${i}`, keys(i)));
+      void made.send(message(`${i}`, keys(i)), budget);
     }
     await pass();
     for (const key of ["one", "other"]) {
