@@ -124,6 +124,11 @@ export interface OutgoingMessage {
   readonly properties: NativeProperties;
   /** The user's headers, as the broker's own. Text; the names are known to fit every broker. A replayed message has those that it came with, less `tb-`. */
   readonly headers: Readonly<Record<string, string>>;
+  /**
+   * The endpoint of whose handler's run it is a part, by the user's name. That run's message is settled only after this one is stored: a broker that bounds its
+   * own queues may have to take it where it refuses others, for room may never come as long as it waits.
+   */
+  readonly publishedBy?: string | undefined;
   /** Of a replay: the dead letter, one of this transport's deliveries, from which the adapter also copies what has no field here. */
   readonly replayOf?: Delivery;
 }

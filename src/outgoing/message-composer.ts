@@ -134,6 +134,7 @@ export class MessageComposer {
       body,
       properties: { messageId, messageType, contentType, correlationId, partitionKey },
       headers,
+      publishedBy: origin?.phase === "running" ? origin.endpoint : undefined,
     };
   }
 }

@@ -6,7 +6,8 @@ export interface MemoryOptions {
   /**
    * Most messages that an endpoint may have at one time: waiting, being handled and waiting for a delayed retry, together. When it is
    * reached, what is sent there is refused with "unavailable" and the bus tries again within its `publishTimeout`; an event is refused
-   * as a whole when one of its endpoints is full. Retries and dead letters are never refused: they take the place of a message that is
+   * as a whole when one of its endpoints is full. Of what handlers publish it takes as many again, so that handlers that publish to their own endpoint, or to each
+   * other's, do not wait for each other for ever; beyond that what a handler publishes to its own endpoint is refused for good. Retries and dead letters are never refused: they take the place of a message that is
    * held already. Dead letters are not counted, they stay until somebody decides about them.
    * @default 100_000
    */

@@ -1,3 +1,4 @@
+import type { OutgoingMessage } from "../../src/contracts/transport.js";
 import { Backlog } from "./backlog.js";
 import { DeadLetters } from "./dead-letters.js";
 import type { Delays, DelayTarget } from "./delays.js";
@@ -40,8 +41,12 @@ export class EndpointQueue extends Feed implements DelayTarget {
     return this.#size;
   }
 
-  get isFull(): boolean {
-    return this.#size >= this.#maxLength;
+  /**
+   * Whether one more is taken. Of what handlers publish as many again are: who makes room here may wait for room itself, here or at an endpoint that waits for
+   * this one. As long as handlers publish no more than they take, not all of these can fill up.
+   */
+  hasRoomFor({ publishedBy }: OutgoingMessage): boolean {
+    return this.#size < (publishedBy === undefined ? this.#maxLength : 2 * this.#maxLength);
   }
 
   /** Messages that could be handed out now. */
@@ -49,7 +54,7 @@ export class EndpointQueue extends Feed implements DelayTarget {
     return this.#backlog.length;
   }
 
-  /** Takes a message that was sent. The caller has looked at `isFull`. */
+  /** Takes a message that was sent. The caller has looked at `hasRoomFor`. */
   accept(message: StoredMessage): void {
     this.#size++;
     this.due(message);

@@ -35,7 +35,7 @@ function publish(namespace: Namespace, type: string, message: OutgoingMessage): 
     const text = `The event type "${type}" does not exist in the memory broker, so that the event can go nowhere.`;
     return refused("topology", `${text} Leave the option "topology" at "create", or let another bus of this broker make it first.`, false);
   }
-  for (const queue of subscribers) if (queue.isFull) return full(queue);
+  for (const queue of subscribers) if (!queue.hasRoomFor(message)) return full(queue, namespace, message);
   if (subscribers.length > 0) {
     const stored = storedFrom(message);
     for (const queue of subscribers) queue.accept(stored);
@@ -49,13 +49,21 @@ function command(namespace: Namespace, endpoint: string, message: OutgoingMessag
     const text = `There is no endpoint "${endpoint}" in the memory broker, so that the command would be lost.`;
     return refused("unroutable", `${text} Check the name; the service that has it must have started once in this process.`, false);
   }
-  if (queue.isFull) return full(queue);
+  if (!queue.hasRoomFor(message)) return full(queue, namespace, message);
   queue.accept(storedFrom(message));
   return SENT;
 }
 
-function full(queue: EndpointQueue): SendResult {
+function full(queue: EndpointQueue, { queues }: Namespace, { publishedBy }: OutgoingMessage): SendResult {
   const text = `The endpoint "${queue.name}" has ${queue.size} messages, which is the most that the memory broker keeps for one (maxQueueLength).`;
+  if (publishedBy !== undefined && queues.get(publishedBy) === queue) {
+    // Waiting, its handlers would wait for each other.
+    return refused(
+      "refused",
+      `${text} That is twice the limit: its own handlers publish more to it than they take. Raise maxQueueLength, or publish less.`,
+      false,
+    );
+  }
   return refused("unavailable", `${text} It takes more when its consumers have handled some.`, true);
 }
 
