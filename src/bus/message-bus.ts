@@ -27,6 +27,7 @@ import { delay } from "../util/delay.js";
 import { parseDuration } from "../util/duration.js";
 import { Mistakes } from "../util/mistakes.js";
 import { mistakeInEndpointName } from "../util/names.js";
+import { isOptionsObject } from "../util/options-object.js";
 import { cloudEvents } from "../wire/cloud-events.js";
 import { WireFormats } from "../wire/wire-formats.js";
 import { BusConnection } from "./bus-connection.js";
@@ -90,7 +91,7 @@ export class MessageBus implements Bus {
 
   endpoint(name: string, options?: EndpointOptions): Endpoint {
     const endpoint = this.#endpoint(name);
-    if (options) {
+    if (options !== undefined) {
       this.#assertNotStarted();
       endpoint.configure(options);
     }
@@ -117,7 +118,7 @@ export class MessageBus implements Bus {
 
   stop(options: { readonly deadline?: Duration } = {}): Promise<void> {
     const mistakes = new Mistakes();
-    if (typeof options !== "object" || options === null) {
+    if (!isOptionsObject(options)) {
       mistakes.add(`stop is given ${show(options)}; it takes an object, such as { deadline: "25s" }.`);
     } else {
       mistakes.unknownKeys("stop", options, ["deadline"]);

@@ -5,6 +5,7 @@ import { show } from "../options/show.js";
 import type { Sender } from "../outgoing/sender.js";
 import { userHeaders } from "../pipeline/user-headers.js";
 import { Mistakes } from "../util/mistakes.js";
+import { isOptionsObject } from "../util/options-object.js";
 import { readDeadLetter } from "./read-dead-letter.js";
 import type { Visits } from "./visits.js";
 
@@ -32,7 +33,7 @@ export class DeadLetterBox implements DeadLetters {
   }
 
   async #process(decide: Decide, options: { readonly limit?: number }): Promise<Tally> {
-    if (typeof options !== "object" || options === null) throw wrong(`its options are ${show(options)}; they are an object: { limit }.`);
+    if (!isOptionsObject(options)) throw wrong(`its options are ${show(options)}; they are an object: { limit }.`);
     const mistakes = new Mistakes();
     mistakes.unknownKeys("deadLetters().process", options, ["limit"]);
     mistakes.throwIfAny("The dead letters cannot be processed");

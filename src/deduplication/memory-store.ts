@@ -1,6 +1,8 @@
 import type { Claim, ClaimRequest, Store, StoreCapabilities, StoreHost } from "../contracts/store.js";
 import { TrolleybusError } from "../errors.js";
+import { show } from "../options/show.js";
 import { Mistakes } from "../util/mistakes.js";
+import { isOptionsObject } from "../util/options-object.js";
 import { HandledIds } from "./handled-ids.js";
 
 export interface MemoryStoreOptions {
@@ -17,13 +19,14 @@ const MOST_IDS = 10_000_000;
  * Remembers handled ids in this process: a message that another instance handled, or this one before it was restarted, is not
  * recognised. The default of `createBus`. Give a shared store where a repeat must not reach another instance either.
  *
- * It belongs to one bus; two buses of a process each get their own. @throws TrolleybusError "configuration" when `maxIds` is not a
- * whole number from 1 to 10,000,000.
+ * It belongs to one bus; two buses of a process each get their own. @throws TrolleybusError "configuration" when `options` is no object, has
+ * another option, or `maxIds` is not a whole number from 1 to 10,000,000.
  */
 export function memoryStore(options: MemoryStoreOptions = {}): Store {
   const mistakes = new Mistakes();
-  mistakes.unknownKeys("memoryStore()", options, ["maxIds"]);
-  const { maxIds = DEFAULT_MAX_IDS } = options;
+  if (isOptionsObject(options)) mistakes.unknownKeys("memoryStore()", options, ["maxIds"]);
+  else mistakes.add(`its options are ${show(options)}; they are an object, such as { maxIds: 50_000 }.`);
+  const { maxIds = DEFAULT_MAX_IDS }: MemoryStoreOptions = isOptionsObject(options) ? options : {};
   if (!Number.isInteger(maxIds) || maxIds < 1 || maxIds > MOST_IDS) {
     mistakes.add(`maxIds is ${String(maxIds)}; it must be a whole number from 1 to ${MOST_IDS}.`);
   }

@@ -9,6 +9,7 @@ import { checkEndpointOptions } from "../options/endpoint-settings.js";
 import { show } from "../options/show.js";
 import { Mistakes } from "../util/mistakes.js";
 import { mistakeInMessageType } from "../util/names.js";
+import { isOptionsObject } from "../util/options-object.js";
 import { ConsumerRegistry } from "./consumer-registry.js";
 
 /** What has been said of an endpoint before the start. */
@@ -31,7 +32,7 @@ export class EndpointDefinition implements Endpoint {
 
   /** @throws TrolleybusError "configuration" when options were given before, or are wrong: all mistakes at once */
   configure(options: EndpointOptions): void {
-    if (typeof options !== "object") throw this.#wrong(`its options are ${show(options)}; they are an object.`);
+    if (!isOptionsObject(options)) throw this.#wrong(`its options are ${show(options)}; they are an object.`);
     if (this.#options) {
       throw this.#wrong(
         `its options are given a second time. Give them once, where the endpoint is first named; bus.endpoint("${this.name}") without options gives the same endpoint.`,

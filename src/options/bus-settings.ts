@@ -10,6 +10,7 @@ import { checkTransportOption, type TransportOption } from "../transport-loader.
 import { parseDuration } from "../util/duration.js";
 import { Mistakes } from "../util/mistakes.js";
 import { mistakeInEndpointName, mistakeInHeaderName, mistakeInMessageType, mistakeInNamePrefix } from "../util/names.js";
+import { isOptionsObject } from "../util/options-object.js";
 import * as defaults from "./defaults.js";
 import { checkShared, duration, SHARED_KEYS, wholeNumber } from "./endpoint-settings.js";
 import { show } from "./show.js";
@@ -54,8 +55,7 @@ const BUS_KEYS: readonly (keyof BusOptions)[] = [
 /** Checks and resolves the options of a bus. @throws TrolleybusError "configuration" listing every mistake. */
 export function resolveBusSettings(options: BusOptions): BusSettings {
   const mistakes = new Mistakes();
-  if (typeof options !== "object" || options === null)
-    mistakes.add("createBus is given an object of options, with `service` and `transport`.");
+  if (!isOptionsObject(options)) mistakes.add("createBus is given an object of options, with `service` and `transport`.");
   else checkBusOptions(options, mistakes);
   mistakes.throwIfAny("createBus cannot make this bus");
   return {

@@ -1,6 +1,7 @@
 import type { DeduplicationOptions, EndpointOptions, ErrorClass, RetryOptions } from "../contracts/endpoint-options.js";
 import { parseDuration } from "../util/duration.js";
 import type { Mistakes } from "../util/mistakes.js";
+import { isOptionsObject } from "../util/options-object.js";
 import * as defaults from "./defaults.js";
 import { show } from "./show.js";
 
@@ -122,7 +123,7 @@ const ms = (value: unknown, otherwise: number): number => (value === undefined ?
 
 function isGiven<T extends object>(where: string, name: string, value: T | false | undefined, mistakes: Mistakes): value is T {
   if (value === undefined || value === false) return false;
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return true;
+  if (isOptionsObject(value)) return true;
   mistakes.add(`${where}: ${name} is ${show(value)}; it is an object, or false for none.`);
   return false;
 }

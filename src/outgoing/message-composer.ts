@@ -10,6 +10,7 @@ import { show } from "../options/show.js";
 import { compose } from "../util/compose.js";
 import { deriveId } from "../util/derived-id.js";
 import { mistakeInHeaderName } from "../util/names.js";
+import { isOptionsObject } from "../util/options-object.js";
 import { newUlid } from "../util/ulid.js";
 import type { Origin } from "./origin.js";
 
@@ -159,8 +160,7 @@ function derivedId(origin: Origin, destination: string | undefined, messageType:
 }
 
 function checkOptions(options: PublishOptions): void {
-  if (typeof options !== "object" || options === null)
-    throw wrongOption(`publish and send are given ${show(options)} as options; they take an object.`);
+  if (!isOptionsObject(options)) throw wrongOption(`publish and send are given ${show(options)} as options; they take an object.`);
   for (const key in options) {
     if (!OPTION_KEYS.has(key as keyof PublishOptions)) {
       throw wrongOption(`publish and send have no option ${show(key)}; they know ${[...OPTION_KEYS].join(", ")}.`);
@@ -170,8 +170,7 @@ function checkOptions(options: PublishOptions): void {
   checkId("correlationId", options.correlationId);
   checkId("partitionKey", options.partitionKey);
   const { headers, immediately, signal } = options;
-  if (headers !== undefined && (typeof headers !== "object" || headers === null || Array.isArray(headers)))
-    throw wrongOption(`headers is ${show(headers)}; it is an object of texts.`);
+  if (headers !== undefined && !isOptionsObject(headers)) throw wrongOption(`headers is ${show(headers)}; it is an object of texts.`);
   if (immediately !== undefined && typeof immediately !== "boolean")
     throw wrongOption(`immediately is ${show(immediately)}; it is true or false.`);
   // Not by instanceof: a test's environment may bring an AbortSignal of its own.

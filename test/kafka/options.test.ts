@@ -153,6 +153,7 @@ describe("options", () => {
     [{ brokers: "a", tls: "yes" }, "tls must be"],
     [{ brokers: "a", tls: false, compression: "lz4", codecs: { lz4: {} } }, "codecs.lz4"],
     [{ brokers: "a", topics: [] }, "topics must be"],
+    [{ brokers: "a", topics: new Map([["order.placed", "orders"]]) }, "topics must be"],
   ])("%j is refused", (options, part) => {
     expect(mistakesIn(options)).toContain(part);
   });

@@ -50,6 +50,10 @@ test("all mistakes are told at once", () => {
   for (const mistake of ['"a b"', '"x"', '"other"']) expect(text).toContain(mistake);
 });
 
+test.each([5, null, "small", [], new Map([["maxQueueLength", 5]])])("memory(%j) is refused", (options) => {
+  expect(mistakeOf(() => memory(options as MemoryOptions))).toContain("the options must be an object");
+});
+
 test("memory() refuses an unknown option, with a suggestion", () => {
   const options = { maxQueueLenght: 5 } as MemoryOptions;
   expect(mistakeOf(() => memory(options))).toContain('did you mean "maxQueueLength"');

@@ -1,4 +1,4 @@
-import type { ConformanceOptions } from "./options.js";
+import { type ConformanceOptions, checkOptions } from "./options.js";
 import { p1Content } from "./p1-content.js";
 import { p1HeldMessages } from "./p1-held-messages.js";
 import { p1Metadata } from "./p1-metadata.js";
@@ -44,8 +44,10 @@ const promises: readonly ((suite: Suite) => void)[] = [
  * Registers the conformance suite: what Trolleybus promises, tested through its public API over one transport and its real broker.
  * A transport conforms when the suite passes in each of {@link conformanceVariants}. Each test uses names of its own, so suites may
  * share a broker and run at the same time.
+ * @throws TrolleybusError "configuration" listing every mistake in `options`
  */
 export function testTransport(options: ConformanceOptions): void {
+  checkOptions(options);
   const transport = options.createTransport();
   const suite = createSuite(options, transport.capabilities);
   if (suite.ordered && suite.capabilities.order === "none") return;

@@ -1,4 +1,6 @@
 import type { Duration, Transport } from "../../src/index.js";
+import { Mistakes } from "../../src/util/mistakes.js";
+import { isOptionsObject } from "../../src/util/options-object.js";
 
 /** A test runner's `test`. Those of vitest and jest fit as they are; `docs/testing-a-transport.md` has the line for `node:test`. */
 export type TestFunction = (name: string, body: () => Promise<void>, timeoutMs: number) => unknown;
@@ -50,3 +52,43 @@ export const conformanceVariants: readonly ConformanceVariant[] = [
   { name: 'order: "key"', order: "key" },
   { name: "a name prefix", namePrefix: "conformance.eu." },
 ];
+
+const OPTIONS: readonly string[] = [
+  "test",
+  "describe",
+  "createTransport",
+  "variant",
+  "patience",
+  "cleanUp",
+] satisfies (keyof ConformanceOptions)[];
+const VARIANT_OPTIONS: readonly string[] = ["name", "order", "namePrefix"] satisfies (keyof ConformanceVariant)[];
+
+/** @throws TrolleybusError "configuration" listing every mistake: an option that was ignored would leave something untested. */
+export function checkOptions(options: ConformanceOptions): void {
+  const mistakes = new Mistakes();
+  if (isOptionsObject(options)) {
+    mistakes.unknownKeys("testTransport", options, OPTIONS);
+    const { variant, patience } = options;
+    for (const name of ["test", "createTransport"] as const) {
+      if (typeof options[name] !== "function") mistakes.add(`${name} must be a function.`);
+    }
+    for (const name of ["describe", "cleanUp"] as const) {
+      if (options[name] !== undefined && typeof options[name] !== "function") mistakes.add(`${name} must be a function, or left out.`);
+    }
+    if (patience !== undefined && !(Number.isFinite(patience) && patience > 0)) mistakes.add("patience must be a number above 0.");
+    if (variant !== undefined) checkVariant(variant, mistakes);
+  } else mistakes.add("the options must be an object, with test and createTransport.");
+  mistakes.throwIfAny("The conformance suite cannot be made");
+}
+
+function checkVariant(variant: ConformanceVariant, mistakes: Mistakes): void {
+  if (!isOptionsObject(variant)) {
+    mistakes.add("variant must be an object, one of conformanceVariants.");
+    return;
+  }
+  mistakes.unknownKeys("variant", variant, VARIANT_OPTIONS);
+  const { name, order, namePrefix } = variant;
+  if (typeof name !== "string") mistakes.add("variant.name must be text.");
+  if (order !== undefined && order !== "key") mistakes.add('variant.order must be "key", or left out.');
+  if (namePrefix !== undefined && typeof namePrefix !== "string") mistakes.add("variant.namePrefix must be text, or left out.");
+}

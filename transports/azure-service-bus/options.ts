@@ -2,6 +2,7 @@ import type { TransportConfig } from "../../src/contracts/bus-options.js";
 import type { Duration } from "../../src/contracts/duration.js";
 import { parseDuration } from "../../src/util/duration.js";
 import { Mistakes } from "../../src/util/mistakes.js";
+import { isOptionsObject, optionsIn } from "../../src/util/options-object.js";
 import { addressFromConnectionString, isConnectionString, type KeyAddress } from "./address.js";
 import { addressFromUrl } from "./url.js";
 
@@ -74,9 +75,8 @@ const PARAMETERS: Readonly<Record<string, keyof AzureServiceBusOptions>> = {
 /** @throws TrolleybusError "configuration" listing every mistake. */
 export function resolveOptions(given: AzureServiceBusOptions, headline = "Wrong options for azureServiceBus()"): ResolvedOptions {
   const mistakes = new Mistakes();
-  const isObject = typeof given === "object" && given !== null && !Array.isArray(given);
-  const options: Readonly<Record<string, unknown>> = isObject ? { ...given } : {};
-  if (isObject) mistakes.unknownKeys("azureServiceBus()", options, OPTIONS);
+  const options = optionsIn(given);
+  if (isOptionsObject(given)) mistakes.unknownKeys("azureServiceBus()", options, OPTIONS);
   else mistakes.add('the options must be an object, such as { connectionString: "Endpoint=sb://..." }.');
   return complete(authorityOf(options, mistakes), options, mistakes, headline);
 }

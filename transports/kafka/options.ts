@@ -3,6 +3,7 @@ import type { Duration } from "../../src/contracts/duration.js";
 import { parseDuration } from "../../src/util/duration.js";
 import { Mistakes } from "../../src/util/mistakes.js";
 import { mistakeInMessageType } from "../../src/util/names.js";
+import { isOptionsObject, optionsIn } from "../../src/util/options-object.js";
 import { type KafkaSaslOptions, type KafkaTlsOptions, type ResolvedTls, resolveSasl, resolveTls } from "./security-options.js";
 import { brokersOf, type KafkaUrl, partsOfUrl } from "./url.js";
 
@@ -120,8 +121,8 @@ const NO_URL: KafkaUrl = { brokers: [], username: "", password: "", parameters: 
 /** @throws TrolleybusError "configuration" listing every mistake. */
 export function resolveOptions(given: KafkaOptions, headline = "Wrong options for kafka()"): ResolvedOptions {
   const mistakes = new Mistakes();
-  const options = recordOf(given);
-  if (isObject(given)) mistakes.unknownKeys("kafka()", given, OPTIONS);
+  const options = optionsIn(given);
+  if (isOptionsObject(given)) mistakes.unknownKeys("kafka()", given, OPTIONS);
   else mistakes.add('the options must be an object, such as { brokers: "localhost:9092" }.');
   const url = options["url"] === undefined ? NO_URL : (partsOfUrl(options["url"], mistakes) ?? NO_URL);
   const parameters = parametersOf(url, mistakes);
@@ -198,7 +199,7 @@ function compression(value: unknown, codecs: ResolvedOptions["codecs"], mistakes
 
 function codecsOf(given: unknown, mistakes: Mistakes): ResolvedOptions["codecs"] {
   if (given === undefined) return {};
-  if (!isObject(given)) {
+  if (!isOptionsObject(given)) {
     mistakes.add("codecs must be an object, such as { zstd: ZstdCodec() }.");
     return {};
   }
@@ -211,7 +212,7 @@ function codecsOf(given: unknown, mistakes: Mistakes): ResolvedOptions["codecs"]
 
 function topicsOf(given: unknown, mistakes: Mistakes): Readonly<Record<string, string>> {
   if (given === undefined) return {};
-  if (!isObject(given)) {
+  if (!isOptionsObject(given)) {
     mistakes.add('topics must be an object of message types with their topics, such as { "orders.placed": "orders" }.');
     return {};
   }
@@ -263,12 +264,4 @@ function timeout(name: string, value: unknown, mistakes: Mistakes): number {
   if (ms !== undefined && ms > 0 && ms <= MAX_TIMEOUT_MS) return ms;
   mistakes.add(`${name} must be a duration of more than 0 and at most 10 minutes, such as "10s", not ${JSON.stringify(value)}.`);
   return 0;
-}
-
-function recordOf(value: unknown): Readonly<Record<string, unknown>> {
-  return isObject(value) ? (value as Readonly<Record<string, unknown>>) : {};
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

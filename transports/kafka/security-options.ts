@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import type { Mistakes } from "../../src/util/mistakes.js";
+import { isOptionsObject, optionsIn } from "../../src/util/options-object.js";
 
 /** Certificates as PEM text, or the files that hold them. */
 export interface KafkaTlsOptions {
@@ -46,8 +47,8 @@ const PASSWORD_MECHANISMS: readonly unknown[] = ["plain", "scram-sha-256", "scra
 /** @param parameters those of the URL, which may say the same */
 export function resolveTls(given: unknown, parameters: Readonly<Record<string, string>>, mistakes: Mistakes): ResolvedTls | undefined {
   const wanted = given ?? flag(parameters["tls"], mistakes);
-  const options = recordOf(wanted);
-  if (isObject(wanted)) mistakes.unknownKeys("tls", wanted, TLS_OPTIONS);
+  const options = optionsIn(wanted);
+  if (isOptionsObject(wanted)) mistakes.unknownKeys("tls", wanted, TLS_OPTIONS);
   else if (wanted !== undefined && typeof wanted !== "boolean")
     mistakes.add('tls must be true, false or an object, such as { caFile: "/etc/ssl/our-ca.pem" }.');
   const [ca, cert, key] = TLS_TEXTS.map((name) => {
@@ -81,7 +82,7 @@ export function resolveSasl(
   if (given !== undefined && byUrl) mistakes.add("sasl is given, and the URL names a user too. Leave one of the two out.");
   const options = given ?? (byUrl ? { mechanism: url.mechanism ?? "plain", username: url.username, password: url.password } : undefined);
   if (options === undefined) return undefined;
-  if (!isObject(options)) {
+  if (!isOptionsObject(options)) {
     mistakes.add('sasl must be an object, such as { mechanism: "scram-sha-512", username: "orders", password }.');
     return undefined;
   }
@@ -123,12 +124,4 @@ function text(name: string, value: unknown, mistakes: Mistakes): string | undefi
   if (typeof value === "string" && value !== "") return value;
   mistakes.add(`${name} must be text that is not empty.`);
   return undefined;
-}
-
-function recordOf(value: unknown): Readonly<Record<string, unknown>> {
-  return isObject(value) ? (value as Readonly<Record<string, unknown>>) : {};
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,5 +1,6 @@
 import type { TransportConfig } from "../../src/contracts/bus-options.js";
 import { Mistakes } from "../../src/util/mistakes.js";
+import { isOptionsObject } from "../../src/util/options-object.js";
 
 /** What `memory()` takes. */
 export interface MemoryOptions {
@@ -30,8 +31,8 @@ const NAME_RULE = "1 to 50 letters, digits, dots, _ and -, beginning with a lett
 /** @throws TrolleybusError "configuration" listing every mistake. */
 export function resolveOptions(given: MemoryOptions): Required<MemoryOptions> {
   const mistakes = new Mistakes();
-  if (typeof given !== "object" || given === null) mistakes.add("the options must be an object.");
-  else mistakes.unknownKeys("memory()", given, ["maxQueueLength"]);
+  if (isOptionsObject(given)) mistakes.unknownKeys("memory()", given, ["maxQueueLength"]);
+  else mistakes.add("the options must be an object, such as { maxQueueLength: 1000 }.");
   const maxQueueLength = queueLength(given?.maxQueueLength, "maxQueueLength", mistakes);
   mistakes.throwIfAny("Wrong options for memory()");
   return { maxQueueLength };

@@ -3,6 +3,7 @@ import type { TransportConfig } from "../../src/contracts/bus-options.js";
 import type { Duration } from "../../src/contracts/duration.js";
 import { parseDuration } from "../../src/util/duration.js";
 import { Mistakes } from "../../src/util/mistakes.js";
+import { isOptionsObject, optionsIn } from "../../src/util/options-object.js";
 import { type Address, addressFromUrl } from "./url.js";
 
 /** What `rabbitmq()` takes. */
@@ -103,8 +104,8 @@ const PARAMETERS: Readonly<Record<string, keyof RabbitMqOptions | keyof RabbitMq
 /** @throws TrolleybusError "configuration" listing every mistake. */
 export function resolveOptions(given: RabbitMqOptions, headline = "Wrong options for rabbitmq()"): ResolvedOptions {
   const mistakes = new Mistakes();
-  const options = recordOf(given);
-  if (isObject(given)) mistakes.unknownKeys("rabbitmq()", given, OPTIONS);
+  const options = optionsIn(given);
+  if (isOptionsObject(given)) mistakes.unknownKeys("rabbitmq()", given, OPTIONS);
   else mistakes.add('the options must be an object, such as { url: "amqp://localhost" }.');
 
   const addresses = addressesOf(options["url"], mistakes);
@@ -171,8 +172,8 @@ function commonParameters(addresses: readonly Address[], mistakes: Mistakes): Re
 }
 
 function tlsOf(given: unknown, parameters: Readonly<Record<string, unknown>>, mistakes: Mistakes): ResolvedTls {
-  const options = recordOf(given);
-  if (isObject(given)) mistakes.unknownKeys("tls", given, TLS_OPTIONS);
+  const options = optionsIn(given);
+  if (isOptionsObject(given)) mistakes.unknownKeys("tls", given, TLS_OPTIONS);
   else if (given !== undefined) mistakes.add('tls must be an object, such as { caFile: "/etc/ssl/our-ca.pem" }.');
   const [ca, cert, key] = TLS_TEXTS.map((name) => {
     const inline = text(`tls.${name}`, options[name], mistakes);
@@ -213,12 +214,4 @@ function timeout(name: string, value: unknown, mistakes: Mistakes): number {
   if (ms !== undefined && ms > 0 && ms <= MAX_CONNECT_TIMEOUT_MS) return ms;
   mistakes.add(`${name} must be a duration of more than 0 and at most 10 minutes, such as "10s", not ${JSON.stringify(value)}.`);
   return 0;
-}
-
-function recordOf(value: unknown): Readonly<Record<string, unknown>> {
-  return isObject(value) ? (value as Readonly<Record<string, unknown>>) : {};
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

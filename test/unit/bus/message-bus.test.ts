@@ -137,6 +137,10 @@ describe("start", () => {
     expect(await starting).toBe("stopped");
   });
 
+  test.each([null, 0, false, "", 5, [], new Map()])("takes no %j for the options of an endpoint", (options) => {
+    expect(() => made().bus.endpoint("audit", options as never)).toThrow("they are an object");
+  });
+
   test("comes after what it starts: endpoints, consumers and steps that are given later are errors", async () => {
     const { bus } = made();
     const endpoint = bus.endpoint("audit");
@@ -257,6 +261,7 @@ describe("stop", () => {
     [{ deadline: "soon" }, 'deadline is "soon"; it is milliseconds or text'],
     [5000, "stop is given 5000; it takes an object"],
     [null, "stop is given null; it takes an object"],
+    [[5000], "stop is given a list; it takes an object"],
   ])("with %j says what is wrong, and stops nothing", async (options, told) => {
     const { bus } = made();
     await expect(bus.stop(options as object)).rejects.toThrow(told);

@@ -244,6 +244,11 @@ describe("the store", () => {
     expect(() => memoryStore({ maxIds: maxIds as number })).toThrow("maxIds");
   });
 
+  test.each([5, 0, false, "", "5", null, [], () => {}])("refuses %j for options", (options) => {
+    expect(() => memoryStore(options as never)).toThrow(TrolleybusError);
+    expect(() => memoryStore(options as never)).toThrow("they are an object, such as { maxIds");
+  });
+
   test("refuses an option that it does not know, with the one that was meant", () => {
     expect(() => memoryStore({ maxId: 5 } as never)).toThrow('did you mean "maxIds"');
   });

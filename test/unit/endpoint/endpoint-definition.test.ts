@@ -20,6 +20,7 @@ test("options are checked, copied, and given once", () => {
   expect(() => endpoint.configure({})).toThrow('Endpoint "audit": its options are given a second time');
   expect(() => definition().configure({ concurrency: 0, prefetchh: 1 } as never)).toThrow(/"prefetchh"[\s\S]*concurrency is 0/);
   expect(() => definition().configure("fast" as never)).toThrow('its options are "fast"');
+  expect(() => definition().configure([] as never)).toThrow("its options are a list");
 });
 
 test.each([[undefined], ["shop.placed"], [new Placed(1)], [class NoType {}]])("unsubscribe takes classes of messages, not %s", (type) => {

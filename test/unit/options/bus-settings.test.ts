@@ -102,6 +102,7 @@ describe("a mistake is told with the option's name and what it should be:", () =
     [{ handlerTimeout: 2 ** 31 }, "at most 24 days"],
     [{ retry: true }, "retry is true; it is an object, or false"],
     [{ retry: null }, "retry is null"],
+    [{ retry: new Map([["immediate", 5]]) }, "retry is of type object"],
     [{ retry: { imediate: 3 } }, 'retry has no option "imediate"; did you mean "immediate"?'],
     [{ retry: { immediate: -1 } }, "retry.immediate is -1; it is a whole number from 0 on"],
     [{ retry: { immediateDelay: "1 s" } }, "retry.immediateDelay"],

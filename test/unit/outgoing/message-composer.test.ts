@@ -202,6 +202,8 @@ describe("what is wrong is told, and nothing is sent:", () => {
     [{ headers: { tenant: undefined } }, 'the header "tenant" is undefined'],
     [{ headers: { tenant: lone } }, "surrogate"],
     [{ headers: { tenant: "x".repeat(17_000) } }, "at most 16384"],
+    [{ headers: new Map([["tenant", "a"]]) }, "headers is of type object; it is an object of texts"],
+    [{ headers: new Headers({ tenant: "a" }) }, "headers is of type object"],
     [{ immediately: "yes" }, "immediately"],
     [{ signal: {} }, "signal is of type object; it is an AbortSignal"],
     [{ signal: null }, "signal is null"],
@@ -209,7 +211,7 @@ describe("what is wrong is told, and nothing is sent:", () => {
   test.each(options)("%j", (given, told) => {
     expect(() => compose(new Placed(1), given as PublishOptions)).toThrow(told);
   });
-  test.each([[null], ["x"], [5]])("%j for options", (given) => {
+  test.each([[null], ["x"], [5], [[]], [new Map([["messageId", "a"]])]])("%j for options", (given) => {
     expect(() => compose(new Placed(1), given as never)).toThrow("as options; they take an object");
   });
 
