@@ -1,13 +1,12 @@
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import type { Tier } from "./broker/descriptions.js";
 import { ConfigError } from "./config/config-problems.js";
-import { type Emulator, type EmulatorOptions, startEmulator } from "./emulator.js";
+import { type Emulator, startEmulator } from "./emulator.js";
+import { type EmulatorOptions, TIERS } from "./emulator-options.js";
 
 /** The ports of Microsoft's emulator. */
 const PORT = 5672;
 const ADMIN_PORT = 5300;
-const TIERS: readonly Tier[] = ["Basic", "Standard", "Premium"];
 
 const HELP = `An emulator of Azure Service Bus for development and tests.
 

@@ -1,42 +1,15 @@
 import { readFile } from "node:fs/promises";
 import { startAdministration } from "./administration/administration-server.js";
 import { FaultHooks } from "./administration/fault-hooks.js";
-import { DEVELOPMENT_KEY, type SharedAccessKey, SharedKeyAuthorizer } from "./authorization/shared-key-authorizer.js";
-import type { Tier } from "./broker/descriptions.js";
+import { DEVELOPMENT_KEY, SharedKeyAuthorizer } from "./authorization/shared-key-authorizer.js";
 import { ServiceBusNamespace } from "./broker/service-bus-namespace.js";
 import { applyConfig } from "./config/apply-config.js";
-import { ConfigError, ConfigProblems } from "./config/config-problems.js";
+import { ConfigError } from "./config/config-problems.js";
 import { connectionString } from "./config/connection-string.js";
 import { DEFAULT_NAMESPACE_NAME, type EmulatorConfig, readConfig } from "./config/emulator-config.js";
+import { checkEmulatorOptions, type EmulatorOptions } from "./emulator-options.js";
 import { startProtocol } from "./service-bus/server.js";
 import { DataFolder } from "./storage/data-folder.js";
-
-export interface EmulatorOptions {
-  /** Address to listen on. Default "127.0.0.1": this machine alone. */
-  readonly host?: string | undefined;
-  /** Of AMQP. Default 0: a free one. */
-  readonly port?: number | undefined;
-  /** Of the administration API and the health page. Default 0: a free one. */
-  readonly adminPort?: number | undefined;
-  /** Entities in the format of Microsoft's Config.json: the path of such a file, or its content. Default: none. */
-  readonly config?: string | object | undefined;
-  /** Where messages are kept through a restart. Default: nowhere, they are in memory. */
-  readonly dataFolder?: string | undefined;
-  /** Keys that clients may use, the first one is in the connection strings. Default: {@link DEVELOPMENT_KEY}. */
-  readonly keys?: readonly SharedAccessKey[] | undefined;
-  /** Tier that the namespace has. Default "Standard". */
-  readonly tier?: Tier | undefined;
-}
-
-const OPTIONS: readonly string[] = [
-  "host",
-  "port",
-  "adminPort",
-  "config",
-  "dataFolder",
-  "keys",
-  "tier",
-] satisfies (keyof EmulatorOptions)[];
 
 /** An emulator that runs. */
 export interface Emulator {
@@ -59,12 +32,10 @@ export interface Emulator {
 
 /**
  * Starts an emulator of a Service Bus namespace.
- * @throws ConfigError when the configuration is wrong, or an option does not exist; the system's error when a port is taken or a folder cannot be used.
+ * @throws ConfigError when the configuration or an option is wrong, or an option does not exist; the system's error when a port is taken or a folder cannot be used.
  */
 export async function startEmulator(options: EmulatorOptions = {}): Promise<Emulator> {
-  const problems = new ConfigProblems();
-  problems.object("startEmulator", options, OPTIONS);
-  if (problems.all.length > 0) throw new ConfigError("What the emulator is started with", problems.all);
+  checkEmulatorOptions(options);
   const host = options.host ?? "127.0.0.1";
   const keys = options.keys ?? [DEVELOPMENT_KEY];
   const config = await loadConfig(options.config);
