@@ -1,3 +1,4 @@
+import { processLoop } from "../endpoint/loop-turn.js";
 import type { Deduplicator } from "./deduplicate.js";
 import type { Dispatcher } from "./dispatch.js";
 import type { EndpointContext } from "./endpoint-context.js";
@@ -28,7 +29,7 @@ export function runOnce(endpoint: EndpointContext, dispatcher: Dispatcher, dedup
     try {
       begin(endpoint, message);
       const claimed = deduplicator?.claim(message);
-      running = claimed ? afterClaim(message, claimed) : claimedRun(message);
+      running = claimed ? after(claimed, message, claimedRun) : claimedRun(message);
     } catch (error) {
       giveTurn(endpoint);
       throw error;
@@ -37,11 +38,12 @@ export function runOnce(endpoint: EndpointContext, dispatcher: Dispatcher, dedup
     return running;
   }
 
-  async function afterClaim(message: IncomingMessage, claimed: Promise<void>): Promise<void> {
+  /** Goes on when what stands before it is over. */
+  async function after(before: Promise<void>, message: IncomingMessage, goOn: Stage): Promise<void> {
     let running: Promise<void> | undefined;
     try {
-      await claimed;
-      running = claimedRun(message);
+      await before;
+      running = goOn(message);
     } catch (error) {
       giveTurn(endpoint);
       throw error;
@@ -53,6 +55,10 @@ export function runOnce(endpoint: EndpointContext, dispatcher: Dispatcher, dedup
   /** Gives the turn itself when it takes longer than the call, and only then. */
   function claimedRun(message: IncomingMessage): Promise<void> | undefined {
     if (message.duplicate) return undefined;
+    return processLoop.tryEnter() ? run(message) : after(processLoop.enter(), message, run);
+  }
+
+  function run(message: IncomingMessage): Promise<void> | undefined {
     let running: Promise<void> | undefined;
     try {
       running = dispatcher.dispatch(message) ?? sendOf(message);

@@ -1,4 +1,3 @@
-import { processLoop } from "../endpoint/loop-turn.js";
 import { processGate } from "../endpoint/process-gate.js";
 import { Abandoned } from "./control.js";
 import type { EndpointContext } from "./endpoint-context.js";
@@ -11,13 +10,12 @@ import type { IncomingMessage } from "./incoming-message.js";
 export function takeTurn(endpoint: EndpointContext, message: IncomingMessage): Promise<void> | undefined {
   const alone = message.delivery.suspicion === "careful";
   const hasTurn = endpoint.turns.tryTake();
-  return hasTurn && !alone && processLoop.hasTime && processGate.tryEnter() ? undefined : waitForTurn(endpoint, message, hasTurn, alone);
+  return hasTurn && !alone && processGate.tryEnter() ? undefined : waitForTurn(endpoint, message, hasTurn, alone);
 }
 
 async function waitForTurn(endpoint: EndpointContext, message: IncomingMessage, hasTurn: boolean, alone: boolean): Promise<void> {
   const { turns } = endpoint;
   if (!hasTurn && !(await turns.take(message.begun))) throw new Abandoned();
-  if (!processLoop.hasTime) await processLoop.next();
   if (!alone && processGate.tryEnter()) return;
   if (await processGate.enter(alone, cutOf(endpoint, message))) return;
   turns.give();

@@ -29,11 +29,15 @@ const deliver = ({ transport }: TestBus, n = 1): ScriptedDelivery =>
 test("a handler that ends at once runs before the next message is looked at, and nothing is settled within the call that delivers", async () => {
   const order: string[] = [];
   const made = await started(({ n }) => void order.push(`run ${n}`), { concurrency: 1, prefetch: 10 });
-  const deliveries = [1, 2].map((n) => deliver(made, n));
-  expect(order).toEqual(["run 1", "run 2"]);
-  expect(deliveries.map(({ answer }) => answer)).toEqual([undefined, undefined]);
+  const deliveries = [deliver(made, 1)];
+  expect(order).toEqual(["run 1"]);
   await settled();
-  expect(deliveries.map(({ answer }) => answer)).toEqual([{ verb: "complete" }, { verb: "complete" }]);
+  // The first ones wait for a look at what those before them computed.
+  deliveries.push(deliver(made, 2), deliver(made, 3));
+  expect(order).toEqual(["run 1", "run 2", "run 3"]);
+  expect(deliveries.slice(1).map(({ answer }) => answer)).toEqual([undefined, undefined]);
+  await settled();
+  expect(deliveries.map(({ answer }) => answer?.verb)).toEqual(["complete", "complete", "complete"]);
 });
 
 test("what a handler that ends at once has published is confirmed before its message is settled, and dropped when it throws", async () => {
@@ -99,6 +103,9 @@ test("a store that throws instead of rejecting is in trouble like any other: the
 
 test("a message whose handler ends at once takes few promises, for each costs as much as a lookup in the store", async () => {
   const made = await started(() => undefined);
+  // Of the first ones each waits for the one before it, until they have shown that they compute little.
+  for (let n = 1_000; n < 1_040; n++) deliver(made, n);
+  await settled();
   let promises = 0;
   const hook = createHook({
     init(_, type) {
@@ -111,7 +118,26 @@ test("a message whose handler ends at once takes few promises, for each costs as
     if (n % 20 === 19) await settled();
   }
   hook.disable();
-  expect(made.bus.health().endpoints[0]?.counts.handled).toBe(100);
+  expect(made.bus.health().endpoints[0]?.counts.handled).toBe(140);
   // One of them is the scripted delivery's own, and some are of the test.
   expect(promises / 100).toBeLessThan(4);
+});
+
+test("handlers that compute when their claims come in together begin in a turn of the event loop each", async () => {
+  let turns = 0;
+  const count = (): void => {
+    turns++;
+    counting = setImmediate(count);
+  };
+  let counting = setImmediate(count);
+  const at: number[] = [];
+  const compute = (): void => {
+    at.push(turns);
+    for (const until = performance.now() + 60; performance.now() < until; );
+  };
+  const store = new FakeStore();
+  const made = await started(compute, { store });
+  await Promise.all([1, 2, 3].map((n) => deliver(made, n).answered));
+  clearImmediate(counting);
+  expect(new Set(at).size).toBe(3);
 });
