@@ -45,9 +45,10 @@ export class DeadLetterBox implements DeadLetters {
     const transport = await this.#open();
     const queue = new LetterQueue(this.#visits.ending);
     const plan: EndpointPlan = { name: this.#endpoint, subscribed: [], unsubscribed: [], retryDelaysMs: [], order: "none" };
-    const receiver = await transport.receive({ endpoint: plan, from: "dead-letter", prefetch: PREFETCH }, queue);
     const tally: Tally = { replayed: 0, dropped: 0, kept: 0 };
+    let receiver: Receiver | undefined;
     try {
+      receiver = await transport.receive({ endpoint: plan, from: "dead-letter", prefetch: PREFETCH }, queue);
       for (let met = 0; met < limit; met++) {
         const delivery = await queue.next();
         if (!delivery) break;
@@ -101,11 +102,11 @@ export class DeadLetterBox implements DeadLetters {
   }
 }
 
-async function leave(receiver: Receiver, queue: LetterQueue): Promise<void> {
-  const stopping = receiver.stop();
+async function leave(receiver: Receiver | undefined, queue: LetterQueue): Promise<void> {
+  const stopping = receiver?.stop();
   // Closing gives back what is left, also where one of these fails.
   await Promise.allSettled([stopping, ...queue.end().map((delivery) => delivery.release())]);
-  await receiver.close(performance.now() + 5000);
+  await receiver?.close(performance.now() + 5000);
 }
 
 /** Deliveries on their way from the transport to the one who decides. */

@@ -1,7 +1,14 @@
+import { setMaxListeners } from "node:events";
+
 /** The looks at dead letters that are under way, so that a stop can end them and wait for them. */
 export class Visits {
   readonly #ending = new AbortController();
   readonly #underWay: Set<Promise<unknown>> = new Set();
+
+  constructor() {
+    // Every visit listens to it.
+    setMaxListeners(0, this.ending);
+  }
 
   /** Aborts when the bus begins to stop: no further letter is taken. */
   get ending(): AbortSignal {

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import type { Bus, BusOptions, DeadLetter } from "../../../src/index.js";
 import type { DeliveryParts, ScriptedDelivery } from "../../support/scripted-delivery.js";
 import { bodyOf } from "../../support/scripted-delivery.js";
-import { refused, SENT } from "../../support/scripted-transport.js";
+import { refused, SENT, transportError } from "../../support/scripted-transport.js";
 import { type TestBus, testBus } from "../../support/test-bus.js";
 import { settled, until } from "../../support/until.js";
 
@@ -214,6 +214,8 @@ test("leaves nothing hanging on the bus", async () => {
     await result;
     transport.sinks.clear();
   }
+  transport.onReceive = () => Promise.reject(transportError("topology", false));
+  await expect(box.process(() => "keep")).rejects.toMatchObject({ code: "topology" });
   expect(getEventListeners(visits.ending, "abort")).toEqual([]);
   await visits.end();
 });

@@ -20,3 +20,14 @@ test("the end is told to all visits, and waits for them, however they end", asyn
   await settled();
   expect(ended).toBe(true);
 });
+
+test("any number of visits may listen for the end: Node warns of no leak", async () => {
+  const warnings: string[] = [];
+  const note = ({ name }: Error): void => void warnings.push(name);
+  process.on("warning", note);
+  const { ending } = new Visits();
+  for (let i = 0; i < 20; i++) ending.addEventListener("abort", () => {});
+  await settled();
+  process.off("warning", note);
+  expect(warnings).toEqual([]);
+});
