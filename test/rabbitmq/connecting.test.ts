@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { connect as connectTcp, createServer } from "node:net";
+import { connect as connectTcp, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createServer as createTlsServer } from "node:tls";
@@ -10,6 +11,7 @@ import type { TransportError } from "../../src/contracts/transport.js";
 import { connectError, mistakeInServer } from "../../transports/rabbitmq/connect-error.js";
 import { rabbitmq } from "../../transports/rabbitmq/index.js";
 import { describeWithRabbitmq } from "../support/brokers.js";
+import { TcpProxy } from "../support/tcp-proxy.js";
 import { eventually } from "./support/eventually.js";
 import { Bench, message } from "./support/port.js";
 import { withUser } from "./support/users.js";
@@ -218,6 +220,25 @@ describeWithRabbitmq("connecting", ({ url, managementUrl }) => {
     await port.close();
 
     await eventually("the sockets to be gone", () => sockets() <= open - 2);
+  });
+
+  test("a connection that is lost without a word leaves no socket, which would keep the process from ending", async () => {
+    const bench = new Bench(url);
+    const target = new URL(url);
+    const proxy = await TcpProxy.listen({ targetHost: target.hostname, targetPort: Number(target.port || 5672) });
+    onTestFinished(() => proxy.close());
+    const sockets: Socket[] = [];
+    const remember = (made: unknown): void => void sockets.push((made as { socket: Socket }).socket);
+    subscribe("net.client.socket", remember);
+    onTestFinished(() => void unsubscribe("net.client.socket", remember));
+    const port = await bench.port({ url: changed(url, (copy) => (copy.port = String(proxy.port))), heartbeat: "1s" });
+    const live = sockets.find(({ remotePort }) => remotePort === proxy.port);
+
+    await proxy.apply({ type: "black-hole", direction: "downstream" });
+    await eventually("the loss to be noticed", () => port.log.some((text) => text.includes("is lost: Heartbeat timeout")));
+    await port.close();
+
+    expect(live?.destroyed).toBe(true);
   });
 });
 

@@ -144,6 +144,8 @@ export class ManagedConnection {
       this.#live = live;
       for (const listener of [...this.#listeners]) listener.connected(live.model);
       this.#down = await live.closed;
+      // amqplib ends the socket, which waits for a peer that may never answer: until then it would stay open, and keep the process from ending.
+      live.cut(this.#down);
       this.#live = undefined;
       for (const listener of [...this.#listeners]) listener.disconnected(this.#down);
       if (performance.now() - openedAt >= STEADY_AFTER_MS) this.#failedTries = 0;
