@@ -62,6 +62,17 @@ describeWithRabbitmq("receiving", ({ url }) => {
     expect(await bench.ready("shipping")).toBe(0);
   });
 
+  test("a prefetch that AMQP has no number for fails the start of the receiver, and the largest that it has does not", async () => {
+    const bench = new Bench(url);
+    const plan = bench.plan("shipping");
+    const port = await bench.port();
+    await port.transport.provision({ events: [], endpoints: [plan] }, "create");
+
+    await expect(port.receive(plan, 65_536)).rejects.toMatchObject({ code: "configuration", retryable: false });
+
+    await port.receive(plan, 65_535);
+  });
+
   test("never more than the prefetch are held", async () => {
     const bench = new Bench(url);
     const plan = bench.plan("shipping");

@@ -33,6 +33,9 @@ const FAILURE_BYTES = 8 * 1024;
 /** AMQP's names have 255 bytes; a prefix (20) and the longest ending (`.retry.604800000ms`) leave more than this. */
 const MAX_NAME_LENGTH = 200;
 
+/** AMQP counts what a consumer holds in 16 bits. */
+const MAX_PREFETCH = 65_535;
+
 /** How long a receiver that could not start may take to let go of its channel. */
 const FAILED_START_CLOSE_MS = 1_000;
 
@@ -140,6 +143,14 @@ export class RabbitMqTransport implements Transport {
 
   async receive(source: ReceiveSource, sink: DeliverySink): Promise<Receiver> {
     const { environment, consuming } = this.#opened();
+    if (source.prefetch > MAX_PREFETCH) {
+      throw new RabbitMqError(
+        "configuration",
+        `The endpoint "${source.endpoint.name}" has a prefetch of ${source.prefetch}, and RabbitMQ takes at most ${MAX_PREFETCH}. Give it a lower prefetch, or a lower ` +
+          "concurrency, of which it is twice by default.",
+        { retryable: false },
+      );
+    }
     this.#consumingOpened ??= consuming.open(consuming.closing).catch((error: unknown) => {
       this.#consumingOpened = undefined;
       throw error;
