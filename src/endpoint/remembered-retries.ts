@@ -1,8 +1,10 @@
 import type { FailureHistory } from "../retry/failure-history.js";
 
-/** Where a message stood whose delivery was lost while it waited in its lane for the next retry. */
+/** Where a message stood whose delivery was lost between two of its runs. */
 export interface RememberedRetry {
   readonly history: FailureHistory;
+  /** Immediate retries that its round has had. */
+  readonly atOnce: number;
   /** When the wait is over, on the clock of `performance.now()`. */
   readonly dueAt: number;
 }
@@ -10,8 +12,8 @@ export interface RememberedRetry {
 const MOST = 10_000;
 
 /**
- * With `order: "key"` a delayed retry waits in process, so its attempts are in no header. When the connection takes the delivery
- * away meanwhile, the message comes back as if it were new: this remembers, for this process, where it stood. Bounded: the
+ * Runs that were retried at once, and with `order: "key"` those before a delay, are in no header. When the delivery is taken away meanwhile, by a lost connection or
+ * since the broker lets nobody hold one for longer, the message comes back as if it were new: this remembers, for this process, where it stood. Bounded: the
  * oldest are forgotten, which costs such a message more attempts, never fewer.
  */
 export class RememberedRetries {

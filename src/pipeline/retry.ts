@@ -17,9 +17,10 @@ import { waitWith } from "./wait-with.js";
  */
 export function retry(endpoint: EndpointContext): PipelineStep {
   return (message, next) => {
-    const remembered = endpoint.settings.order === "key" ? endpoint.remembered.recall(idOf(message)) : undefined;
-    if (remembered) return goOn(message, next, remembered);
     const history = readFailureHistory(message.delivery.headers);
+    const remembered = endpoint.remembered.recall(idOf(message));
+    // Another instance may have brought it further since, and stored it with what it knows.
+    if (remembered && remembered.history.attempts > history.attempts) return goOn(message, next, remembered);
     message.attempt = history.attempts + 1;
     let running: Promise<void> | undefined;
     try {
@@ -27,18 +28,27 @@ export function retry(endpoint: EndpointContext): PipelineStep {
     } catch (error) {
       running = Promise.reject(error);
     }
-    return running && runs(message, next, history, running);
+    return running && runs(message, next, history, 0, running);
   };
 
-  async function goOn(message: IncomingMessage, next: Stage, { history, dueAt }: RememberedRetry): Promise<void> {
-    if (await waitInLane(endpoint, message, history, dueAt)) await runs(message, next, history, undefined);
+  async function goOn(message: IncomingMessage, next: Stage, stood: RememberedRetry): Promise<void> {
+    if (await waitInLane(endpoint, message, stood)) await runs(message, next, stood.history, stood.atOnce, undefined);
   }
 
-  /** @param first the run that is under way, if one is */
-  async function runs(message: IncomingMessage, next: Stage, before: FailureHistory, first: Promise<void> | undefined): Promise<void> {
+  /**
+   * @param atOnceBefore immediate retries that this round has had
+   * @param first the run that is under way, if one is
+   */
+  async function runs(
+    message: IncomingMessage,
+    next: Stage,
+    before: FailureHistory,
+    atOnceBefore: number,
+    first: Promise<void> | undefined,
+  ): Promise<void> {
     let history = before;
     let running = first;
-    for (let atOnce = 0; ; running = undefined) {
+    for (let atOnce = atOnceBefore; ; running = undefined) {
       message.attempt = history.attempts + 1;
       let verdict: Verdict | "again" | "void";
       try {
@@ -48,7 +58,7 @@ export function retry(endpoint: EndpointContext): PipelineStep {
         verdict = await judge(endpoint, message, error);
       }
       if (verdict === "again") continue;
-      if (verdict === "void") return giveBack(endpoint, message, history, performance.now());
+      if (verdict === "void") return giveBack(endpoint, message, { history, atOnce, dueAt: performance.now() });
       // A run that timed out may still go on, and do what it is suspected of.
       if (verdict.reason !== "timed-out") message.delivery.survived?.();
       history = { attempts: history.attempts + 1, round: history.round, firstFailedAt: history.firstFailedAt ?? new Date() };
@@ -56,7 +66,7 @@ export function retry(endpoint: EndpointContext): PipelineStep {
         const ms = backoffWithFullJitter(atOnce++, endpoint.settings.retry.immediateDelayMs, endpoint.settings.handlerTimeoutMs);
         // Begun work may go on while the bus stops, so only the deadline cuts this wait.
         if (await waitWith(message.delivery, ms, endpoint.abandoned)) continue;
-        return giveBack(endpoint, message, history, performance.now());
+        return giveBack(endpoint, message, { history, atOnce, dueAt: performance.now() });
       }
       const delayMs = verdict.again === "never" ? undefined : endpoint.settings.retry.delaysMs[history.round];
       if (delayMs === undefined) return giveUp(endpoint, message, verdict, history);
@@ -64,8 +74,8 @@ export function retry(endpoint: EndpointContext): PipelineStep {
       warnOfDelay(endpoint, message, verdict, delayMs);
       if (endpoint.settings.order === "none") return retryLater(endpoint, message, verdict, history, delayMs);
       endpoint.counts.retried++;
-      if (!(await waitInLane(endpoint, message, history, performance.now() + delayMs))) return;
       atOnce = 0;
+      if (!(await waitInLane(endpoint, message, { history, atOnce, dueAt: performance.now() + delayMs }))) return;
     }
   }
 }
@@ -81,15 +91,15 @@ async function judge(endpoint: EndpointContext, message: IncomingMessage, error:
 }
 
 /** Waits for the due time in the lane; false when the wait was cut, and the message then goes back. */
-async function waitInLane(endpoint: EndpointContext, message: IncomingMessage, history: FailureHistory, dueAt: number): Promise<boolean> {
-  const waited = await waitWith(message.delivery, dueAt - performance.now(), endpoint.closing);
-  if (!waited) giveBack(endpoint, message, history, dueAt);
+async function waitInLane(endpoint: EndpointContext, message: IncomingMessage, stands: RememberedRetry): Promise<boolean> {
+  const waited = await waitWith(message.delivery, stands.dueAt - performance.now(), endpoint.closing);
+  if (!waited) giveBack(endpoint, message, stands);
   return waited;
 }
 
-/** What no header carries is remembered, should the message come back to this process. */
-function giveBack(endpoint: EndpointContext, message: IncomingMessage, history: FailureHistory, dueAt: number): void {
-  if (endpoint.settings.order === "key" && history.attempts > 0) endpoint.remembered.remember(idOf(message), { history, dueAt });
+/** What no header carries is remembered, should the message come back to this process: begun anew each time, slow runs would never come to an end. */
+function giveBack(endpoint: EndpointContext, message: IncomingMessage, stands: RememberedRetry): void {
+  if (stands.history.attempts > readFailureHistory(message.delivery.headers).attempts) endpoint.remembered.remember(idOf(message), stands);
   message.settlement = RELEASE;
 }
 

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { RememberedRetries } from "../../../src/endpoint/remembered-retries.js";
 
-const standing = (attempts: number) => ({ history: { attempts, round: 1, firstFailedAt: undefined }, dueAt: 5 });
+const standing = (attempts: number) => ({ history: { attempts, round: 1, firstFailedAt: undefined }, atOnce: 0, dueAt: 5 });
 
 test("what is remembered of a message is recalled once", () => {
   const remembered = new RememberedRetries();

@@ -237,6 +237,52 @@ describe("the history that comes with a message is believed as far as it makes s
   });
 });
 
+describe("what is taken away between two runs, since they are so slow that the broker lets nobody hold it for longer,", () => {
+  /** Fails, and is taken away after each second run of a delivery. */
+  const slow = (attempts: number[], held: () => ScriptedDelivery | undefined): Consume => {
+    let runs = 0;
+    return (_, { attempt }) => {
+      attempts.push(attempt);
+      if (++runs % 2 === 0) held()?.lose();
+      throw new Error("no");
+    };
+  };
+
+  test.each(["none", "key"] as const)("goes on where it stood when it comes back, and so comes to its end [order %s]", async (order) => {
+    const attempts: number[] = [];
+    let held: ScriptedDelivery | undefined;
+    const made = await started(
+      slow(attempts, () => held),
+      { order, retry: { immediate: 4, delays: [] } },
+    );
+    const answers: Answer["verb"][] = [];
+    for (let visit = 0; visit < 3; visit++) {
+      held = made.transport.deliverMessage("shop", "shop.placed", { n: 1 });
+      answers.push((await answerOf(held)).verb);
+    }
+    expect(attempts).toEqual([1, 2, 3, 4, 5]);
+    expect(answers).toEqual(["release", "release", "deadLetter"]);
+    expect(held?.answer).toMatchObject({ verb: "deadLetter", failure: { "tb-attempts": "5" } });
+  });
+
+  test("goes on where another instance has brought it meanwhile, when that is further", async () => {
+    const attempts: number[] = [];
+    let held: ScriptedDelivery | undefined;
+    const made = await started(
+      slow(attempts, () => held),
+      { retry: { immediate: 3, delays: ["10s", "1m"] } },
+    );
+    held = made.transport.deliverMessage("shop", "shop.placed", { n: 1 });
+    await answerOf(held);
+    held = undefined;
+
+    const stored = made.transport.deliverMessage("shop", "shop.placed", { n: 1 }, {}, { headers: { "tb-attempts": "8", "tb-round": "2" } });
+
+    expect(await answerOf(stored)).toMatchObject({ verb: "deadLetter", failure: { "tb-attempts": "12" } });
+    expect(attempts).toEqual([1, 2, 9, 10, 11, 12]);
+  });
+});
+
 describe('with order: "key"', () => {
   const inOrder: EndpointOptions = { order: "key", retry: { immediate: 0, delays: ["10s", "1m"] } };
   const deliver = ({ transport }: TestBus, n: number, partitionKey: string | undefined) =>
