@@ -270,6 +270,29 @@ describeWithRabbitmq("receiving", ({ url }) => {
     expect(await bench.ready("shipping.retry.100ms")).toBe(0);
   });
 
+  test("a channel that RabbitMQ closes in the middle of acknowledgements costs the other endpoints of the connection nothing", async () => {
+    const bench = new Bench(url);
+    const [busy, calm] = [bench.plan("shipping"), bench.plan("billing")];
+    const port = await bench.port();
+    await port.transport.provision({ events: [], endpoints: [busy, calm] }, "create");
+    await port.send(message({ endpoint: "billing" }, "calm"), ...numbers(3_000).map((n) => message({ endpoint: "shipping" }, n)));
+    const beside = await port.receive(calm);
+    await beside.reach(1);
+    const inbox = await port.receive(busy, 3_000);
+    await inbox.reach(3_000);
+
+    // The oldest stays, so that each is acknowledged by itself: whenever the channel ends, some of these are still to be sent.
+    for (let n = 2_999; n > 0 && !at(inbox, n).isLost; n--) {
+      if (n === 2_500) loseChannel(at(inbox, n));
+      else at(inbox, n).complete();
+      if (n % 20 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    await eventually("receiving to be begun anew", () => inbox.deliveries.length > 3_000);
+
+    expect(at(beside, 0).isLost).toBe(false);
+    expect(port.log.filter((text) => text.includes("connection to RabbitMQ is lost"))).toEqual([]);
+  });
+
   test("a retry whose copy is on its way when the channel is lost says lost", async () => {
     const bench = new Bench(url);
     const plan = bench.plan("shipping", { retryDelaysMs: [100] });

@@ -1,3 +1,4 @@
+import type { ChannelModel } from "amqplib";
 import { expect, onTestFinished, test, vi } from "vitest";
 import type { TransportError } from "../../src/contracts/transport.js";
 import { loadClient } from "../../transports/rabbitmq/client.js";
@@ -91,7 +92,7 @@ describeWithRabbitmq("topology", ({ url, managementUrl }) => {
     let open: (late: typeof channel) => void = () => {};
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     try {
-      const opening = openedInTime(new Promise<typeof channel>((resolve) => (open = resolve)));
+      const opening = openedInTime({} as ChannelModel, () => new Promise<typeof channel>((resolve) => (open = resolve)));
       const failing = expect(opening).rejects.toMatchObject({ code: "unavailable" });
       await vi.advanceTimersByTimeAsync(31_000);
       await failing;

@@ -123,7 +123,7 @@ export class AloneRuns {
   /** Counts the notes of `id` and takes away those that are done with. What is no note of ours is left as it is. @throws what may pass */
   async #walk(id: string, isDoneWith: (note: Note) => boolean): Promise<{ unfinished: number }> {
     const model = await this.#environment.connection.whenConnected();
-    const channel = await openedInTime(model.createChannel());
+    const channel = await openedInTime(model, () => model.createChannel());
     // Without this listener a channel that the server closes would take the connection with it.
     channel.on("error", () => {});
     try {

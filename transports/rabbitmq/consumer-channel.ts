@@ -7,7 +7,7 @@ import type { ManagedConnection } from "./connection.js";
 import type { RabbitMqDelivery } from "./delivery.js";
 import { RabbitMqError, type ServerAnswer, serverAnswer, textOf, unavailable } from "./errors.js";
 import { HeldDeliveries } from "./held-deliveries.js";
-import { openedInTime } from "./open-channel.js";
+import { closedByServer, openedInTime } from "./open-channel.js";
 import { answered, settledBy } from "./time-limit.js";
 
 /** What a {@link ConsumerChannel} asks of, and tells to, its owner. */
@@ -200,7 +200,7 @@ export class ConsumerChannel {
   }
 
   async #open(model: ChannelModel): Promise<Session> {
-    const channel = await openedInTime(model.createChannel());
+    const channel = await openedInTime(model, () => model.createChannel());
     let end: (reason: string) => void = () => {};
     const ended = new Promise<string>((resolve) => {
       end = resolve;
@@ -216,6 +216,7 @@ export class ConsumerChannel {
     };
     channel.on("error", (error) => {
       session.answer = serverAnswer(error);
+      closedByServer(model);
     });
     channel.on("handler-error", (error, event) =>
       this.#logger.error(`A listener of a RabbitMQ channel failed on "${event}": ${textOf(error)}`),

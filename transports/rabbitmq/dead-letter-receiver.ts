@@ -7,7 +7,7 @@ import { CopyStore } from "./copy-store.js";
 import { type DeliveryHome, RabbitMqDelivery } from "./delivery.js";
 import { RabbitMqError, serverAnswer, textOf, unavailable } from "./errors.js";
 import { HeldDeliveries } from "./held-deliveries.js";
-import { openedInTime } from "./open-channel.js";
+import { closedByServer, openedInTime } from "./open-channel.js";
 import type { ReceiverEnvironment } from "./receiver-environment.js";
 import { answered, settledBy } from "./time-limit.js";
 
@@ -173,9 +173,12 @@ export class DeadLetterReceiver implements Receiver {
 
   async #openSession(): Promise<Session> {
     const model = await this.#environment.connection.whenConnected();
-    const channel = await openedInTime(model.createChannel());
+    const channel = await openedInTime(model, () => model.createChannel());
     const session: Session = { channel, held: new HeldDeliveries(channel) };
-    channel.on("error", (error) => this.#environment.logger.debug(`The channel for dead letters was closed: ${textOf(error)}`));
+    channel.on("error", (error) => {
+      closedByServer(model);
+      this.#environment.logger.debug(`The channel for dead letters was closed: ${textOf(error)}`);
+    });
     channel.once("close", () => {
       session.held.lose();
       this.#inHand = 0;

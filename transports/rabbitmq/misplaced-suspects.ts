@@ -16,7 +16,7 @@ export async function putBackMisplacedSuspects(environment: ReceiverEnvironment,
   const from = names.suspectQueue(endpoint);
   const to = names.queue(endpoint);
   const model = await connection.whenConnected();
-  const channel = await openedInTime(model.createChannel());
+  const channel = await openedInTime(model, () => model.createChannel());
   // Without this listener a channel that the server closes would take the connection with it.
   channel.on("error", () => {});
   try {

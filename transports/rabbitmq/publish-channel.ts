@@ -2,7 +2,7 @@ import type { ChannelModel, ConfirmChannel, Options } from "amqplib";
 import { closeChannel } from "./close-channel.js";
 import { RabbitMqError, type ServerAnswer, serverAnswer, textOf, unavailable } from "./errors.js";
 import { PUBLISH_HEADER } from "./mapping.js";
-import { openedInTime } from "./open-channel.js";
+import { closedByServer, openedInTime } from "./open-channel.js";
 import type { Publication } from "./publication.js";
 
 /** Most messages that wait for their confirms; more would not make it faster, only the doubt after a lost connection larger. */
@@ -36,7 +36,9 @@ export class PublishChannel {
 
   /** @throws RabbitMqError "unavailable" when there is no answer in time, else what amqplib throws when the connection goes meanwhile. */
   static async open(model: ChannelModel, owner: PublishChannelOwner): Promise<PublishChannel> {
-    return new PublishChannel(await openedInTime(model.createConfirmChannel()), owner);
+    const channel = await openedInTime(model, () => model.createConfirmChannel());
+    channel.on("error", () => closedByServer(model));
+    return new PublishChannel(channel, owner);
   }
 
   private constructor(channel: ConfirmChannel, owner: PublishChannelOwner) {

@@ -196,10 +196,7 @@ export class Sender {
     void this.#reopen(session, model, reason);
   }
 
-  /**
-   * After a wait: amqplib gives the new channel the number of the old one while frames of that may still be in its buffers, and RabbitMQ ends a
-   * connection on which a channel is opened between them. If the connection itself went, it has been told by then.
-   */
+  /** After a wait: if the connection itself went, it has been told by then. */
   async #reopen(session: number, model: ChannelModel, reason: string): Promise<void> {
     await delay(REOPEN_AFTER_MS, this.#connection.closing);
     if (session !== this.#session || !this.#connection.isUsable(model)) return;

@@ -9,7 +9,7 @@ import type { ConsumerChannel } from "./consumer-channel.js";
 import { type DeliveryHome, RabbitMqDelivery } from "./delivery.js";
 import { serverAnswer, textOf, unavailable } from "./errors.js";
 import { HeldDeliveries } from "./held-deliveries.js";
-import { openedInTime } from "./open-channel.js";
+import { closedByServer, openedInTime } from "./open-channel.js";
 import type { ReceiverEnvironment } from "./receiver-environment.js";
 import { CRASHED_AFTER, identityOf } from "./suspicion.js";
 import { answered, settledBy } from "./time-limit.js";
@@ -196,10 +196,13 @@ export class SuspectReader {
   async #opened(): Promise<Session> {
     if (this.#session?.held.isOpen) return this.#session;
     const model = await this.#environment.connection.whenConnected();
-    const channel = await openedInTime(model.createChannel());
+    const channel = await openedInTime(model, () => model.createChannel());
     const held = new HeldDeliveries<RabbitMqDelivery>(channel);
     // Without this listener a channel that the server closes would take the connection with it.
-    channel.on("error", (error) => this.#environment.logger.debug(`The channel for suspects was closed: ${textOf(error)}`));
+    channel.on("error", (error) => {
+      closedByServer(model);
+      this.#environment.logger.debug(`The channel for suspects was closed: ${textOf(error)}`);
+    });
     channel.once("close", () => held.lose());
     this.#session = { channel, held };
     return this.#session;

@@ -187,7 +187,7 @@ class TopologyRun {
   }
 
   async #open(): Promise<Channel> {
-    const channel = await openedInTime(this.#model.createChannel());
+    const channel = await openedInTime(this.#model, () => this.#model.createChannel());
     // Without this listener a channel that the server closes would take the connection with it.
     channel.on("error", () => {});
     channel.once("close", () => {
