@@ -13,7 +13,7 @@ import { Bench, Inbox, message } from "./support/port.js";
 const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 /** A receiver whose longest hold is two seconds instead of twenty minutes. */
-async function impatientReceiver(bench: Bench, plan: EndpointPlan, prefetch: number): Promise<Inbox> {
+async function impatientReceiver(bench: Bench, plan: EndpointPlan, prefetch: number, statuses: string[] = []): Promise<Inbox> {
   const options = resolveOptions({ url: bench.url });
   const connection = new ManagedConnection(await loadClient(), options, "impatient", silent);
   await connection.open(AbortSignal.timeout(10_000));
@@ -22,7 +22,8 @@ async function impatientReceiver(bench: Bench, plan: EndpointPlan, prefetch: num
   const sender = new Sender(connection, 1_000_000, { status: () => {}, repairExchange: () => Promise.resolve() }, silent);
   await sender.ready();
   const inbox = new Inbox();
-  const environment = { connection, sender, keeper, names, logger: silent, maxHoldMs: 2_000, status: () => {}, lag: () => {} };
+  const status = (_: string, told: string): void => void statuses.push(told);
+  const environment = { connection, sender, keeper, names, logger: silent, maxHoldMs: 2_000, status, lag: () => {} };
   const receiver = new EndpointReceiver(environment, plan, prefetch, inbox);
   inbox.receiver = receiver;
   await receiver.start();
@@ -74,23 +75,27 @@ describeWithRabbitmq("the longest hold", ({ url }) => {
       const port = await bench.port();
       await port.transport.provision({ events: [], endpoints: [plan] }, "create");
       for (const text of ["a", "b", "c"]) await port.send(message({ endpoint: "billing" }, text, { partitionKey: "k" }));
-      const inbox = await impatientReceiver(bench, plan, 3);
+      const statuses: string[] = [];
+      const inbox = await impatientReceiver(bench, plan, 3, statuses);
       const [running, next, last] = await inbox.reach(3);
       const began = performance.now();
       const since = (): number => performance.now() - began;
 
       await new Promise((resolve) => setTimeout(resolve, 500));
       expect(next?.isLost).toBe(false);
+      expect(statuses).toEqual(["up"]);
       await new Promise((resolve) => setTimeout(resolve, 1_250 - since()));
       // As the core does where the run before it in the lane has ended.
       expect(next?.isLost).toBe(true);
       expect(last?.isLost).toBe(true);
+      expect(statuses).toEqual(["up", "degraded"]);
       await expect(next?.release()).resolves.toBe("lost");
       await new Promise((resolve) => setTimeout(resolve, 1_600 - since()));
       expect(running?.complete()).toBe("settled");
 
       // All that was left has been given up, so nothing waits for the limit.
       await inbox.reach(5);
+      expect(statuses.at(-1)).toBe("up");
       expect(since()).toBeLessThan(1_950);
       expect(inbox.texts).toEqual(["a", "b", "c", "b", "c"]);
       expect(inbox.deliveries.slice(3).map(({ suspicion }) => suspicion)).toEqual(["none", "none"]);

@@ -20,6 +20,9 @@ import { RENEW_AFTER } from "./topology-plan.js";
 /** What is held so long (as a part of the longest hold) is given back; what runs has the rest of the time, which no handler may exceed, to end. */
 const GIVE_BACK_AT = 0.5;
 
+const HELD_TOO_LONG =
+  "a message is held for nearly as long as RabbitMQ allows, so nothing more is begun, and all is given back when what runs has ended";
+
 /** How often it is told how much waits in the queue. */
 const TELL_LAG_EVERY_MS = 15_000;
 
@@ -137,6 +140,9 @@ export class EndpointReceiver implements Receiver {
   async #giveAllBack(): Promise<void> {
     if (this.#isGivingBack || this.#isStopping) return;
     this.#isGivingBack = true;
+    // Until it receives on another channel, which says "up" again.
+    this.#environment.status(this.#endpoint.name, "degraded", HELD_TOO_LONG);
+    this.#environment.logger.warn(`Receiving at "${this.#endpoint.name}" pauses: ${HELD_TOO_LONG}.`);
     const held = this.#consumer.held;
     held?.leave();
     const deadline = performance.now() + this.#environment.maxHoldMs * (1 - GIVE_BACK_AT);
@@ -147,7 +153,7 @@ export class EndpointReceiver implements Receiver {
       await this.#consumer.pause();
       if (held) await settledBy(deadline, held.whenEmpty());
     }
-    if (held?.isOpen) this.#consumer.reopen("a delivery is held for nearly as long as RabbitMQ allows, so all are given back");
+    if (held?.isOpen) this.#consumer.reopen("what was held for too long is given back");
     this.#isGivingBack = false;
     if (this.#isStopping) return;
     if (this.#ordered) this.#ordered.goOn();
