@@ -25,7 +25,7 @@ export class DeliveryMover {
 
   /** To the suspects. Never rejects. */
   async setAside(delivery: RabbitMqDelivery): Promise<void> {
-    const text = `A message at "${delivery.source}" was held by processes that died. It will be run alone.`;
+    const text = `A message at "${delivery.source}" was held by processes that died, or stopped before they had run it, which RabbitMQ counts alike. It will be run alone.`;
     if (await this.#move(delivery, this.#suspectQueue, text)) this.#suspectMoved();
   }
 
@@ -42,7 +42,7 @@ export class DeliveryMover {
       try {
         if ((await this.#copies.storeUnlessUncarriable(delivery.message, queue, {})) === "reject") {
           this.#logger.error(
-            `A message at "${delivery.source}" was held by processes that died, and no client can publish it again, so it cannot be moved; it is dead-lettered.`,
+            `A message at "${delivery.source}" was held by processes that died or stopped, and no client can publish it again, so it cannot be moved; it is dead-lettered.`,
             { messageId },
           );
           delivery.reject();
