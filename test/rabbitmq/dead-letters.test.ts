@@ -136,6 +136,7 @@ describeWithRabbitmq("dead letters", ({ url }) => {
       replyTo: "answers",
       appId: "billing",
       timestamp: 1_700_000_000,
+      priority: 7,
     };
     const headers = { count: 3, nested: { a: [1, "two"] }, "tb-partition-key": "k", "tb-header-x-death": "mine" };
     channel.sendToQueue(`${bench.namePrefix}shipping.dead-letter`, Buffer.from("x"), {

@@ -412,6 +412,7 @@ describeWithRabbitmq("receiving", ({ url }) => {
       replyTo: "r",
       timestamp: 1_700_000_000,
       contentEncoding: "gzip",
+      priority: 7,
       expiration: "60000",
       userId: "guest",
     };
@@ -434,6 +435,7 @@ describeWithRabbitmq("receiving", ({ url }) => {
       replyTo: "r",
       timestamp: 1_700_000_000,
       contentEncoding: "gzip",
+      priority: 7,
       deliveryMode: 2,
     });
   });

@@ -116,6 +116,7 @@ export function copyOf(message: Message, queue: string, failure: FailureHeaders,
     properties: {
       persistent: true,
       mandatory: true,
+      priority: given.priority,
       contentType: given.contentType,
       contentEncoding: given.contentEncoding,
       correlationId: given.correlationId,
