@@ -191,6 +191,21 @@ describeWithRabbitmq("dead letters", ({ url }) => {
     expect(rest.texts.length).toBe(21);
   });
 
+  test("a visit that is stopped while there is no connection does not wait for one", async () => {
+    const bench = new Bench(url);
+    const { plan } = await withLetters(bench, 3);
+    const port = await bench.mortalPort();
+    const inbox = await port.receive(plan, 1, "dead-letter");
+    await inbox.reach(1);
+
+    await port.goOffline();
+    // By the third try of both connections the visit waits for one.
+    await eventually("some tries", () => port.log.filter((text) => text.includes("It is tried again")).length >= 6);
+
+    await expect(inbox.receiver?.stop()).resolves.toBeUndefined();
+    expect(port.log.filter((text) => text.includes("It goes on"))).toHaveLength(1);
+  }, 10_000);
+
   test("letters that were kept before the channel was lost stay when all that come after it are completed", async () => {
     const bench = new Bench(url);
     const { port, plan } = await withLetters(bench, 20);

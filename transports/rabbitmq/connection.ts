@@ -101,24 +101,31 @@ export class ManagedConnection {
     throw last ?? unavailable("The bus was stopped before it had connected to RabbitMQ.");
   }
 
-  /** Resolves with the open connection. @throws RabbitMqError "unavailable" when it is closed for good first. */
-  whenConnected(): Promise<ChannelModel> {
+  /** Resolves with the open connection. @throws RabbitMqError "unavailable" when it is closed for good first, or `cut` aborts. */
+  whenConnected(cut: AbortSignal = this.closing): Promise<ChannelModel> {
     if (this.#live) return Promise.resolve(this.#live.model);
     return new Promise((resolve, reject) => {
-      const aborted = (): void => {
+      const leave = (): void => {
         this.#listeners.delete(listener);
-        reject(unavailable("The connection to RabbitMQ is closed."));
+        this.closing.removeEventListener("abort", aborted);
+        cut.removeEventListener("abort", aborted);
+      };
+      const aborted = (): void => {
+        leave();
+        reject(
+          unavailable(this.isClosing ? "The connection to RabbitMQ is closed." : `There is no connection to RabbitMQ now: ${this.#down}.`),
+        );
       };
       const listener: ConnectionListener = {
         connected: (model) => {
-          this.#listeners.delete(listener);
-          this.#closing.signal.removeEventListener("abort", aborted);
+          leave();
           resolve(model);
         },
         disconnected: () => {},
       };
-      if (this.isClosing) return aborted();
-      this.#closing.signal.addEventListener("abort", aborted, { once: true });
+      if (this.isClosing || cut.aborted) return aborted();
+      this.closing.addEventListener("abort", aborted, { once: true });
+      cut.addEventListener("abort", aborted, { once: true });
       this.#listeners.add(listener);
     });
   }

@@ -125,6 +125,7 @@ export class DeadLetterReceiver implements Receiver {
         session?.held.lose();
         if (session) void closeChannel(session.channel);
         session = undefined;
+        if (this.#stopping.signal.aborted) return;
         this.#environment.logger.warn(
           `Reading the dead letters of "${this.#endpoint.name}" was interrupted: ${textOf(error)}. It goes on.`,
         );
@@ -172,7 +173,7 @@ export class DeadLetterReceiver implements Receiver {
   }
 
   async #openSession(): Promise<Session> {
-    const model = await this.#environment.connection.whenConnected();
+    const model = await this.#environment.connection.whenConnected(this.#stopping.signal);
     const channel = await openedInTime(model, () => model.createChannel());
     const session: Session = { channel, held: new HeldDeliveries(channel) };
     channel.on("error", (error) => {
