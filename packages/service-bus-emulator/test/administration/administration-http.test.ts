@@ -159,6 +159,14 @@ describe("The administration API", () => {
     expect(text).toContain("<SqlFilterCount>1</SqlFilterCount><CorrelationFilterCount>1</CorrelationFilterCount>");
   });
 
+  it("keeps a connection open for longer than clients keep it for their next request", async () => {
+    const response = await fetch(`http://127.0.0.1:${emulator.adminPort}/health`);
+    await response.text();
+    const [, seconds] = /timeout=(\d+)/.exec(response.headers.get("keep-alive") ?? "") ?? [];
+    // Go's client keeps it for 90 seconds.
+    expect(Number(seconds)).toBeGreaterThan(90);
+  });
+
   it("lists page by page with a link to the next", async () => {
     for (let i = 0; i < 3; i++) await call("PUT", `list-${i}`, { body: queue() });
     const first = await call("GET", "$Resources/Queues?$skip=0&$top=2&api-version=2021-05");
