@@ -24,3 +24,15 @@ test.each([
   await expect(started).rejects.toThrow(told);
   await expect(started).rejects.toBeInstanceOf(ConfigError);
 });
+
+test("entities of a Premium namespace take messages of 1 MB, however they are made", async () => {
+  const config = { UserConfig: { Namespaces: [{ Name: "premium", Queues: [{ Name: "configured" }], Topics: [{ Name: "topic" }] }] } };
+  const emulator = await startEmulator({ tier: "Premium", config });
+  try {
+    const { namespace } = emulator;
+    const sizes = [namespace.findQueue("configured"), namespace.findTopic("topic"), namespace.createQueue("made")];
+    expect(sizes.map((entity) => entity?.maxMessageSize)).toEqual([1_048_576, 1_048_576, 1_048_576]);
+  } finally {
+    await emulator.stop();
+  }
+});

@@ -4,6 +4,7 @@ import {
   DEFAULT_RULE,
   DEFAULT_SUBSCRIPTION,
   DEFAULT_TOPIC,
+  inTier,
   type QueueDescription,
   type TopicDescription,
 } from "../broker/descriptions.js";
@@ -41,7 +42,6 @@ export interface AdministrationResponse {
 /** Entities on one page when the request does not say. */
 const PAGE = 100;
 const PARTITIONS = 16;
-const PREMIUM_MESSAGE_KILOBYTES = 1024;
 
 /**
  * The administration API: queues, topics, subscriptions and rules as ATOM entries
@@ -141,7 +141,7 @@ export class Administration {
    */
   #asTier<D extends QueueDescription | TopicDescription>(content: XmlElement, fields: readonly Field<D>[], usual: D): D {
     const { tier } = this.#namespace;
-    if (tier === "Premium") return readDescription(content, fields, { ...usual, maxMessageSizeInKilobytes: PREMIUM_MESSAGE_KILOBYTES });
+    if (tier === "Premium") return readDescription(content, fields, inTier(usual, tier));
     const description = readDescription(content, fields, usual);
     if (description.maxMessageSizeInKilobytes !== usual.maxMessageSizeInKilobytes)
       throw errors.invalid(`SubCode=40000. MaxMessageSizeInKilobytes cannot be set, because the namespace is using '${tier}' tier.`);

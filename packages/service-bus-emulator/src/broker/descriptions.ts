@@ -40,7 +40,7 @@ interface EntityDescription {
 interface SendableDescription extends EntityDescription {
   /** Bytes that it holds before it refuses messages: 1024 MB and more. */
   readonly maxSizeInMegabytes: number;
-  /** Kilobytes of one message: 256 (Standard), up to 102400 (Premium). */
+  /** Kilobytes of one message: 256 (Basic, Standard), 1024 to 102400 (Premium). */
   readonly maxMessageSizeInKilobytes: number;
   readonly requiresDuplicateDetection: boolean;
   readonly duplicateDetectionHistoryTimeWindow: number;
@@ -107,6 +107,13 @@ const RECEIVABLE = {
 export const DEFAULT_QUEUE: QueueDescription = { ...ENTITY, ...SENDABLE, ...RECEIVABLE };
 export const DEFAULT_TOPIC: TopicDescription = { ...ENTITY, ...SENDABLE, supportOrdering: true, filteringMessagesBeforePublishing: false };
 export const DEFAULT_SUBSCRIPTION: SubscriptionDescription = { ...ENTITY, ...RECEIVABLE, deadLetteringOnFilterEvaluationExceptions: true };
+
+/** Kilobytes of one message in a Premium namespace, where nothing is said. */
+const PREMIUM_MESSAGE_KILOBYTES = 1024;
+
+/** The defaults of a queue or topic in a tier (https://learn.microsoft.com/azure/service-bus-messaging/service-bus-premium-messaging#large-messages-support). */
+export const inTier = <D extends QueueDescription | TopicDescription>(usual: D, tier: Tier): D =>
+  tier === "Premium" ? { ...usual, maxMessageSizeInKilobytes: PREMIUM_MESSAGE_KILOBYTES } : usual;
 
 /** The rule of a subscription that was created without one (https://learn.microsoft.com/azure/service-bus-messaging/topic-filters). */
 export const DEFAULT_RULE: RuleDescription = { name: "$Default", filter: { kind: "true" }, action: undefined };

@@ -7,6 +7,7 @@ import {
   DEFAULT_RULE,
   DEFAULT_SUBSCRIPTION,
   DEFAULT_TOPIC,
+  inTier,
   type QueueDescription,
   type SubscriptionDescription,
   type Tier,
@@ -102,7 +103,7 @@ export class ServiceBusNamespace implements Namespace {
   createQueue(name: string, description: Partial<QueueDescription> = {}): QueueEntity {
     assertPath(name);
     this.#assertFree(name);
-    const whole = { ...DEFAULT_QUEUE, ...description };
+    const whole = { ...inTier(DEFAULT_QUEUE, this.tier), ...description };
     assertValidQueue(name, whole, this);
     const queue = this.addQueue(this.#takeId(), name, whole);
     this.#store(queue);
@@ -113,7 +114,7 @@ export class ServiceBusNamespace implements Namespace {
   createTopic(name: string, description: Partial<TopicDescription> = {}): TopicEntity {
     assertPath(name);
     this.#assertFree(name);
-    const whole = { ...DEFAULT_TOPIC, ...description };
+    const whole = { ...inTier(DEFAULT_TOPIC, this.tier), ...description };
     if (this.tier === "Basic")
       throw errors.invalid("SubCode=40000. Cannot operate on type Topic because the namespace is using 'Basic' tier.");
     assertValidTopic(whole);
