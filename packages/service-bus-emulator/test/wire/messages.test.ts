@@ -22,6 +22,7 @@ import {
   ulong,
   uuid,
 } from "../../src/amqp/values.js";
+import { ServiceBusNamespace } from "../../src/broker/service-bus-namespace.js";
 import { BATCH_FORMAT } from "../../src/service-bus/message-format.js";
 import { BrokerServer } from "../support/broker-server.js";
 import { eventually } from "../support/eventually.js";
@@ -455,4 +456,31 @@ test.each([
   expect(isList(fields) ? fields[0] : undefined).toMatch(/^[0-9a-f]{32}$/);
   expect(isList(fields) ? (fields[2] ?? null) : undefined).toBe(to);
   client.destroy();
+});
+
+test("a link says how large a batch may be, and one that is larger is refused where a message of its size is taken", async () => {
+  const namespace = new ServiceBusNamespace({ tier: "Premium" });
+  namespace.createQueue("usual", { maxMessageSizeInKilobytes: 256 });
+  namespace.createQueue("large", { maxMessageSizeInKilobytes: 10_240 });
+  await using broker = await BrokerServer.start({ namespace });
+  const client = await open(broker);
+  const batchSizeOf = (attach: { readonly properties?: AmqpValue | undefined }): bigint | undefined =>
+    integerOf(mapGet(attach.properties, "com.microsoft:max-message-batch-size") ?? null);
+  expect(batchSizeOf((await client.attachSender(0, "usual")).performative)).toBe(262_144n);
+  const { performative: large } = await client.attachSender(1, "large");
+  expect(large.maxMessageSize).toBe(10_485_760);
+  expect(batchSizeOf(large)).toBe(1_048_576n);
+  await client.next("flow");
+  const message = Buffer.concat([section(0x73, ["large"]), section(0x75, Buffer.alloc(1_048_576))]);
+  for (const [id, payload, messageFormat, state] of [
+    [0, section(0x75, message), BATCH_FORMAT, 0x25n],
+    [1, message, 0, 0x24n],
+  ] as const) {
+    for (let at = 0; at < payload.length; at += 60_000)
+      client.transfer(1, id, payload.subarray(at, at + 60_000), { more: at + 60_000 < payload.length, messageFormat });
+    const { performative } = await client.next("disposition");
+    expect(isDescribed(performative.state) && integerOf(performative.state.descriptor)).toBe(state);
+    if (isDescribed(performative.state) && state === 0x25n)
+      expect(readDeliveryState(performative.state)).toMatchObject({ condition: "amqp:not-allowed" });
+  }
 });
