@@ -1,6 +1,7 @@
 import type { AmqpValue } from "../amqp/values.js";
 import type { BrokerContext } from "./broker-context.js";
 import { BrokerError } from "./broker-error.js";
+import type { Outcome } from "./contracts.js";
 import type { UndeliverableReason } from "./delivering-queue.js";
 import { type EntityStatus, MAX_DURATION, type QueueDescription, type SubscriptionDescription } from "./descriptions.js";
 import { errors } from "./errors.js";
@@ -123,8 +124,19 @@ export abstract class PrimaryQueue<D extends QueueDescription | SubscriptionDesc
     return this.#description.forwardTo;
   }
 
-  protected assertReceivable(): void {
+  /** What is disabled settles nothing; its messages come back when their locks end. */
+  override settle(lockToken: Buffer, outcome: Outcome): void {
+    this.assertEnabled();
+    super.settle(lockToken, outcome);
+  }
+
+  /** @throws BrokerError when it is disabled for receivers. */
+  protected assertEnabled(): void {
     if (!receives(this.#description.status)) throw errors.disabled(this.path, "receives");
+  }
+
+  protected assertReceivable(): void {
+    this.assertEnabled();
     if (this.forwards) throw errors.forwarded(this.path);
   }
 

@@ -236,6 +236,9 @@ export class ServiceBusNamespace implements Namespace {
       get maxMessageSize(): number {
         return topic.maxMessageSize;
       },
+      get isDisabled(): boolean {
+        return topic.description.status === "Disabled";
+      },
       rulesChanged: (changed: SubscriptionEntity): void => this.#store(changed),
     };
     const subscription = new SubscriptionEntity(identity, description, parent, this.#context);

@@ -9,6 +9,8 @@ import { Rules } from "./rules.js";
 /** What a subscription asks of its topic. */
 export interface SubscriptionTopic {
   readonly maxMessageSize: number;
+  /** Then nothing is received from its subscriptions either. */
+  readonly isDisabled: boolean;
   /** The subscription's rules changed. */
   rulesChanged(subscription: SubscriptionEntity): void;
 }
@@ -42,6 +44,7 @@ export class SubscriptionEntity extends PrimaryQueue<SubscriptionDescription> im
   }
 
   addRule(rule: RuleDescription): void {
+    this.#assertRulesMayChange();
     if (this.rules.find(rule.name)) throw errors.exists(`${this.path}/Rules/${rule.name}`);
     this.setRule(rule);
   }
@@ -54,6 +57,7 @@ export class SubscriptionEntity extends PrimaryQueue<SubscriptionDescription> im
   }
 
   removeRule(name: string): void {
+    this.#assertRulesMayChange();
     if (!this.rules.remove(name)) throw errors.notFound(`${this.path}/Rules/${name}`);
     this.touch();
     this.#topic.rulesChanged(this);
@@ -72,6 +76,10 @@ export class SubscriptionEntity extends PrimaryQueue<SubscriptionDescription> im
     }
   }
 
+  #assertRulesMayChange(): void {
+    if (this.description.status === "Disabled" || this.#topic.isDisabled) throw errors.disabled(this.path, "changes of its rules");
+  }
+
   #take(copy: MessageContent, position: TopicPosition): void {
     if (this.refuseLargeHeader(messageOf(copy, position))) return;
     if (this.requiresSession && copy.sessionId === undefined) {
@@ -83,6 +91,11 @@ export class SubscriptionEntity extends PrimaryQueue<SubscriptionDescription> im
       return;
     }
     this.enqueue(copy, { enqueuedSequence: position.enqueuedSequence });
+  }
+
+  protected override assertEnabled(): void {
+    super.assertEnabled();
+    if (this.#topic.isDisabled) throw errors.disabled(this.path, "receives");
   }
 
   protected activate(): void {

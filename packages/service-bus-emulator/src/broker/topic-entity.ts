@@ -118,6 +118,8 @@ export class TopicEntity implements Sendable {
     this.#description = description;
     this.updatedAt = this.#context.timers.now();
     this.#idle.setLimit(description.autoDeleteOnIdle);
+    if (description.status !== "Disabled") return;
+    for (const subscription of this.subscriptions.values()) subscription.detachReceivers(errors.disabled(subscription.path, "receives"));
   }
 
   touch(): void {

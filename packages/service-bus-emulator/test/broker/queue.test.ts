@@ -390,6 +390,18 @@ describe("A queue", () => {
     expect(namespace.find("q")).toBeUndefined();
   });
 
+  it("settles nothing while it is disabled for receives", () => {
+    const { namespace, clock } = namespaceOfTest();
+    const queue = namespace.createQueue("q", { lockDuration: 5000 });
+    queue.send([message("m")]);
+    const { lockToken } = receive(queue).last;
+    namespace.updateQueue(queue, { ...queue.description, status: "ReceiveDisabled" });
+    expect(refusal(() => queue.settle(lockToken, { kind: "complete" })).condition).toBe("com.microsoft:entity-disabled");
+    namespace.updateQueue(queue, { ...queue.description, status: "Active" });
+    clock.advance(5000);
+    expect(receive(queue).deliveryCounts).toEqual([1]);
+  });
+
   it("takes nothing more when it is deleted, and tells its senders", () => {
     const { namespace } = namespaceOfTest();
     const queue = namespace.createQueue("q");

@@ -67,6 +67,26 @@ describe("A topic", () => {
     expect(topic.peek(0n, 10)).toEqual([]);
   });
 
+  it("lets nothing be received from its subscriptions while it is disabled", () => {
+    const { namespace } = namespaceOfTest();
+    const topic = namespace.createTopic("t");
+    const subscription = namespace.createSubscription("t", "s");
+    topic.send([message("m1"), message("m2")]);
+    const receiver = receive(subscription, 1);
+    namespace.updateTopic(topic, { ...topic.description, status: "Disabled" });
+    expect(receiver.ended?.condition).toBe("com.microsoft:entity-disabled");
+    for (const refused of [
+      () => receive(subscription),
+      () => subscription.settle(receiver.last.lockToken, { kind: "complete" }),
+      () => subscription.addRule(rule("red", sql("color = 'red'"))),
+      () => subscription.removeRule("$Default"),
+    ])
+      expect(refusal(refused).condition).toBe("com.microsoft:entity-disabled");
+    namespace.updateTopic(topic, { ...topic.description, status: "SendDisabled" });
+    subscription.settle(receiver.last.lockToken, { kind: "complete" });
+    expect(receive(subscription).texts).toEqual(["m2"]);
+  });
+
   it("takes its subscriptions with it when it is deleted, and nothing more itself", () => {
     const { namespace } = namespaceOfTest();
     const topic = namespace.createTopic("t");
