@@ -1,8 +1,15 @@
 import { describe, expect, test } from "vitest";
-import { type Assignment, assignPartitions, type GroupMember } from "../../transports/kafka/assigner.js";
+import { type Assignment, assignPartitions, type GroupMember, type TypesByTopic } from "../../transports/kafka/assigner.js";
 
 const partitions = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
-const member = (memberId: string, topics: string[], owned: Assignment = new Map()): GroupMember => ({ memberId, topics, owned });
+const member = (memberId: string, topics: string[], owned: Assignment = new Map(), types: TypesByTopic = new Map()): GroupMember => ({
+  memberId,
+  topics,
+  owned,
+  types,
+});
+/** A member that handles these types of the topic "a". */
+const handling = (memberId: string, ...types: string[]): GroupMember => member(memberId, ["a"], new Map(), new Map([["a", types]]));
 const count = (assigned: Assignment | undefined, topic: string): number => assigned?.get(topic)?.length ?? 0;
 
 describe("the assigner", () => {
@@ -66,5 +73,26 @@ describe("the assigner", () => {
     const members = [member("1", ["a"], claim), member("2", ["a"], claim), member("3", ["a"])];
     const plain = (result: ReadonlyMap<string, Assignment>): unknown => [...result].map(([id, assigned]) => [id, [...assigned]]);
     expect(plain(assignPartitions(members.toReversed(), topics))).toEqual(plain(assignPartitions(members, topics)));
+  });
+
+  test("gives a topic that several types share to members that handle all that any does: the others would pass over what is new", () => {
+    const topics = new Map([["a", partitions(4)]]);
+    const rolling = assignPartitions(
+      [handling("old", "placed"), handling("new", "placed", "paid"), handling("newer", "paid", "placed")],
+      topics,
+    );
+    expect(["old", "new", "newer"].map((id) => count(rolling.get(id), "a"))).toEqual([0, 2, 2]);
+    // Who takes whatever comes handles all.
+    const unknowing = assignPartitions([handling("old", "placed"), member("all", ["a"])], topics);
+    expect(["old", "all"].map((id) => count(unknowing.get(id), "a"))).toEqual([0, 4]);
+    expect(count(assignPartitions([handling("old", "placed")], topics).get("old"), "a")).toBe(4);
+  });
+
+  test("tells of a shared topic of which no member handles all types, and shares it out all the same", () => {
+    const divided: string[] = [];
+    const members = [handling("old", "placed", "gone"), handling("new", "placed", "paid")];
+    const shares = assignPartitions(members, new Map([["a", partitions(4)]]), (topic) => divided.push(topic));
+    expect(["old", "new"].map((id) => count(shares.get(id), "a"))).toEqual([2, 2]);
+    expect(divided).toEqual(["a"]);
   });
 });

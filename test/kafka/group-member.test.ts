@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Assignment, GroupMember } from "../../transports/kafka/assigner.js";
+import type { Assignment, GroupMember, TypesByTopic } from "../../transports/kafka/assigner.js";
 import { DriverError, type PartitionMetadata } from "../../transports/kafka/driver.js";
 import type { ConsumerSettings } from "../../transports/kafka/driver-consumer.js";
 import { makeMember } from "../../transports/kafka/group-member.js";
@@ -8,7 +8,7 @@ import type { ReceiverEnvironment } from "../../transports/kafka/receiver-enviro
 type Metadata = ReadonlyMap<string, readonly PartitionMetadata[] | DriverError>;
 
 const there: readonly PartitionMetadata[] = [{ partition: 0, leader: 1, replicas: [1] }];
-const members: readonly GroupMember[] = [{ memberId: "m", topics: ["a", "b"], owned: new Map() }];
+const members: readonly GroupMember[] = [{ memberId: "m", topics: ["a", "b"], owned: new Map(), types: new Map() }];
 
 const ROLES = [
   { topic: "a", retryDelayMs: undefined },
@@ -23,10 +23,12 @@ interface Made {
   /** The topics that it told to be missing. */
   readonly missing: readonly string[];
   readonly rests: ReadonlyMap<string, number>;
+  readonly types: TypesByTopic;
+  readonly warnings: readonly string[];
 }
 
 /** A member that leads its group. */
-async function shareOut(metadata: Metadata): Promise<Made> {
+async function shareOut(metadata: Metadata, given: readonly GroupMember[] = members, types?: ReadonlySet<string>): Promise<Made> {
   let settings: ConsumerSettings | undefined;
   let missing: readonly string[] = [];
   const connection = {
@@ -40,10 +42,13 @@ async function shareOut(metadata: Metadata): Promise<Made> {
   const unassigned = (topics: readonly string[]): void => {
     missing = topics;
   };
-  const environment = { connection, options: { sessionTimeoutMs: 10_000 } } as unknown as ReceiverEnvironment;
-  makeMember(environment, { group: "g", unassigned }, ROLES, false);
+  const warnings: string[] = [];
+  const logger = { warn: (text: string) => void warnings.push(text) };
+  const environment = { connection, logger, options: { sessionTimeoutMs: 10_000 } } as unknown as ReceiverEnvironment;
+  const shared = types ? [{ topic: "shared", retryDelayMs: undefined, types }] : [];
+  makeMember(environment, { group: "g", unassigned }, [...ROLES, ...shared], false);
   if (!settings) throw new Error("no member was made");
-  return { shares: await settings.assign(members), missing, rests: settings.rests };
+  return { shares: await settings.assign(given), missing, rests: settings.rests, types: settings.types, warnings };
 }
 
 describe("the member that leads a group", () => {
@@ -74,5 +79,16 @@ describe("the member that leads a group", () => {
       ["a.retry.1s", 250],
       ["a.retry.1m", 1_000],
     ]);
+  });
+
+  test("tells the group which types of a shared topic it handles, and warns when no member handles all", async () => {
+    const one = { ...members[0], topics: ["a"], types: new Map([["a", ["x"]]]) } as GroupMember;
+    const metadata = new Map([["a", there]]);
+    const alone = await shareOut(metadata, [one], new Set(["x", "y"]));
+    expect([...alone.types]).toEqual([["shared", ["x", "y"]]]);
+    expect(alone.warnings).toEqual([]);
+    const another = { ...one, memberId: "n", types: new Map([["a", ["y"]]]) };
+    const { warnings } = await shareOut(metadata, [one, another]);
+    expect(warnings).toEqual([expect.stringContaining('different types of the topic "a"')]);
   });
 });

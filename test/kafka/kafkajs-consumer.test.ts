@@ -58,6 +58,7 @@ async function member(): Promise<Member> {
   const settings = {
     groupId: "shipping",
     topics: ["orders"],
+    types: new Map(),
     rests: new Map(),
     sessionTimeoutMs: SESSION_MS,
   } as unknown as ConsumerSettings;

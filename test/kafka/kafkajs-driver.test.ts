@@ -44,6 +44,7 @@ describeWithKafka("the driver over kafkajs", ({ brokers }) => {
     const settings: ConsumerSettings = {
       groupId: `${bench.namePrefix}group`,
       topics: [topic],
+      types: new Map(),
       rests: new Map(),
       sessionTimeoutMs: 10_000,
       heartbeatIntervalMs: 500,

@@ -20,6 +20,7 @@ describeWithKafka("members that leave their group", ({ brokers }) => {
     return {
       groupId,
       topics: [topic],
+      types: new Map(),
       rests: new Map(),
       sessionTimeoutMs: SESSION_MS,
       heartbeatIntervalMs: 200,

@@ -146,6 +146,23 @@ describeWithKafka("receiving", ({ brokers }) => {
     expect((await inbox.reach(3)).map(textOf)).toEqual(["thing", "without a type", "last"]);
   });
 
+  test("an instance that handles one type more of a shared topic loses none to an older instance of the endpoint, which would pass it over", async () => {
+    const bench = new Bench(brokers);
+    const options = { topics: { "test.thing": "things", "test.other": "things" }, partitions: 4 };
+    const older = await instance(bench, bench.plan("audit", { subscribed: ["test.thing"] }), { options });
+    const newer = await instance(bench, bench.plan("audit", { subscribed: ["test.thing", "test.other"] }), { options });
+    const others = Array.from({ length: 40 }, (_, i) =>
+      message({ event: "test.other" }, `${i}`, { messageType: "test.other", partitionKey: `${i}` }),
+    );
+    await newer.port.send(...others);
+    expect((await newer.inbox.reach(40)).map(textOf).sort()).toEqual(numbers(40).sort());
+    expect(older.inbox.deliveries).toEqual([]);
+    // The older one has its part again when it is alone.
+    await newer.leave();
+    await older.port.send(message({ event: "test.thing" }, "thing"));
+    expect((await older.inbox.reach(1)).map(textOf)).toEqual(["thing"]);
+  });
+
   test("records of others come as they are: without headers, without a value, with a key that is no text, with headers that bear names that every object knows", async () => {
     const bench = new Bench(brokers);
     const { inbox } = await instance(bench, bench.plan("shipping"), { options: { partitions: 1 } });

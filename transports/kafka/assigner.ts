@@ -5,7 +5,10 @@ export interface GroupMember {
   readonly topics: readonly string[];
   /** The partitions that it had until now, by its own word. */
   readonly owned: Assignment;
+  /** Of topics that several types share: those that it handles, for it passes the others over. Of a topic that is not here it takes all. */
+  readonly types: TypesByTopic;
 }
+export type TypesByTopic = ReadonlyMap<string, readonly string[]>;
 /** Partitions by topic. */
 export type Assignment = ReadonlyMap<string, readonly number[]>;
 
@@ -14,19 +17,33 @@ export type Assignment = ReadonlyMap<string, readonly number[]>;
  * subscribes: two versions of a service in one group then read what they know. A member keeps what it has as far as that is even, so that few
  * records are begun twice; who gets one more than others is who has least in all. The same members and topics always give the same result.
  *
+ * A topic that several types share goes to the members alone that handle all types that any of them does: in a rolling deployment the others would pass over,
+ * for the whole group, what is new.
+ *
  * @param partitionsOf the partitions of each topic that exists
+ * @param divided told of a shared topic of which no member handles all types; it goes to all of them
  */
 export function assignPartitions(
   members: readonly GroupMember[],
   partitionsOf: ReadonlyMap<string, readonly number[]>,
+  divided?: (topic: string) => void,
 ): ReadonlyMap<string, Assignment> {
   const sorted = members.toSorted((a, b) => (a.memberId < b.memberId ? -1 : 1));
   const shares = new Map<string, Share>(sorted.map((member) => [member.memberId, { member, total: 0, assigned: new Map() }]));
   for (const topic of [...partitionsOf.keys()].sort()) {
     const readers = [...shares.values()].filter(({ member }) => member.topics.includes(topic));
-    if (readers.length > 0) shareOut(topic, partitionsOf.get(topic) ?? [], readers);
+    const knowing = readers.filter(({ member }) => knowsAll(topic, member, readers));
+    if (knowing.length === 0 && readers.length > 0) divided?.(topic);
+    const chosen = knowing.length > 0 ? knowing : readers;
+    if (chosen.length > 0) shareOut(topic, partitionsOf.get(topic) ?? [], chosen);
   }
   return new Map([...shares].map(([memberId, { assigned }]) => [memberId, assigned]));
+}
+
+/** Whether the member handles every type of the topic that one of the readers does. */
+function knowsAll(topic: string, { types }: GroupMember, readers: readonly Share[]): boolean {
+  const own = types.get(topic);
+  return own === undefined || readers.every(({ member }) => member.types.get(topic)?.every((type) => own.includes(type)) ?? false);
 }
 
 interface Share {

@@ -1,4 +1,4 @@
-import type { Assignment, GroupMember } from "./assigner.js";
+import type { Assignment, GroupMember, TypesByTopic } from "./assigner.js";
 import type { DriverError, IncomingRecord } from "./driver.js";
 
 /** One member of a consumer group. */
@@ -6,6 +6,8 @@ export interface ConsumerSettings {
   readonly groupId: string;
   /** All exist. */
   readonly topics: readonly string[];
+  /** What the group is told that this member handles, of topics of which it does not handle all. */
+  readonly types: TypesByTopic;
   /** Topics that need not be asked for each time, and for how long they may be left alone when there was nothing of them, in milliseconds. */
   readonly rests: ReadonlyMap<string, number>;
   readonly sessionTimeoutMs: number;

@@ -1,6 +1,5 @@
 import type { TopicRole } from "./assigned-partition.js";
-import { type Assignment, assignPartitions, type GroupMember } from "./assigner.js";
-import type { KafkaConnection } from "./connection.js";
+import { type Assignment, assignPartitions, type GroupMember, type TypesByTopic } from "./assigner.js";
 import { DriverError } from "./driver.js";
 import type { DriverConsumer } from "./driver-consumer.js";
 import type { ReaderPurpose } from "./reader-purpose.js";
@@ -26,14 +25,16 @@ export function longestJoin({ sessionTimeoutMs }: ReceiverEnvironment["options"]
 
 /** A member of the group that is not connected yet. */
 export function makeMember(
-  { connection, options }: ReceiverEnvironment,
+  environment: ReceiverEnvironment,
   { group, unassigned }: Pick<ReaderPurpose, "group" | "unassigned">,
   roles: readonly TopicRole[],
   passesUndecodable: boolean,
 ): DriverConsumer {
+  const { connection, options } = environment;
   return connection.driver.consumer({
     groupId: group,
     topics: roles.map(({ topic }) => topic),
+    types: typesOf(roles),
     rests: restsOf(roles),
     sessionTimeoutMs: options.sessionTimeoutMs,
     heartbeatIntervalMs: Math.min(LONGEST_HEARTBEAT_MS, Math.ceil(options.sessionTimeoutMs / HEARTBEATS_IN_A_SESSION)),
@@ -43,8 +44,14 @@ export function makeMember(
     maxBytes: MAX_BYTES,
     metadataMaxAgeMs: METADATA_MAX_AGE_MS,
     passesUndecodable,
-    assign: (members) => assignAmong(members, connection, unassigned),
+    assign: (members) => assignAmong(members, environment, group, unassigned),
   });
+}
+
+function typesOf(roles: readonly TopicRole[]): TypesByTopic {
+  const shared = new Map<string, readonly string[]>();
+  for (const { topic, types } of roles) if (types) shared.set(topic, [...types]);
+  return shared;
 }
 
 /** Each retry topic is asked for twice in its delay, so that what comes at any time is here before it is due. */
@@ -63,7 +70,8 @@ function restsOf(roles: readonly TopicRole[]): ReadonlyMap<string, number> {
  */
 async function assignAmong(
   members: readonly GroupMember[],
-  connection: KafkaConnection,
+  { connection, logger }: ReceiverEnvironment,
+  group: string,
   unassigned: ReaderPurpose["unassigned"],
 ): Promise<ReadonlyMap<string, Assignment>> {
   const topics = [...new Set(members.flatMap((member) => member.topics))];
@@ -81,5 +89,9 @@ async function assignAmong(
       );
   }
   unassigned?.(missing);
-  return assignPartitions(members, partitionsOf);
+  return assignPartitions(members, partitionsOf, (topic) => {
+    logger.warn(
+      `The instances in the group "${group}" handle different types of the topic "${topic}", and none of them all: each passes over what others handle. Take a type away in a later deployment than that which adds one.`,
+    );
+  });
 }

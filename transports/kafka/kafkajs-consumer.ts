@@ -9,6 +9,7 @@ import { FetchedBatch } from "./kafkajs-batch.js";
 import { driverErrorOf } from "./kafkajs-errors.js";
 import type { KafkajsHome, KafkajsModule } from "./kafkajs-home.js";
 import { passUndecodable } from "./kafkajs-undecodable.js";
+import { readMemberData, writeMemberData } from "./member-data.js";
 
 /** The name by which the members of a group agree on how partitions are shared out; a change of what it means needs another. */
 const ASSIGNER_NAME = "trolleybus";
@@ -230,7 +231,11 @@ export class KafkajsConsumer implements DriverConsumer {
       version: ASSIGNER_VERSION,
       protocol: ({ topics }) => ({
         name: ASSIGNER_NAME,
-        metadata: MemberMetadata.encode({ version: ASSIGNER_VERSION, topics, userData: writeOwned(this.#owned) }),
+        metadata: MemberMetadata.encode({
+          version: ASSIGNER_VERSION,
+          topics,
+          userData: writeMemberData({ owned: this.#owned, types: this.#settings.types }),
+        }),
       }),
       assign: async ({ members }) => {
         const assignments = await this.#assign(members.map((member) => memberOf(member, this.#home.module)));
@@ -258,26 +263,7 @@ function byTopic(offsets: readonly CommitOffset[]): { topic: string; partitions:
   return [...topics].map(([topic, partitions]) => ({ topic, partitions }));
 }
 
-function writeOwned(owned: Assignment): Buffer {
-  return Buffer.from(JSON.stringify(Object.fromEntries(owned)));
-}
-
-// Another version of the service, or another client, may have written anything.
 function memberOf(member: { memberId: string; memberMetadata: Buffer }, { AssignerProtocol }: KafkajsModule): GroupMember {
   const decoded = AssignerProtocol.MemberMetadata.decode(member.memberMetadata);
-  return { memberId: member.memberId, topics: decoded?.topics ?? [], owned: readOwned(decoded?.userData) };
-}
-
-function readOwned(bytes: Buffer | undefined): Assignment {
-  const owned = new Map<string, readonly number[]>();
-  try {
-    const given: unknown = JSON.parse(bytes?.toString("utf8") ?? "{}");
-    if (typeof given !== "object" || given === null) return owned;
-    for (const [topic, partitions] of Object.entries(given)) {
-      if (Array.isArray(partitions)) owned.set(topic, partitions.filter(Number.isSafeInteger));
-    }
-  } catch {
-    // Nothing that we know: it had nothing.
-  }
-  return owned;
+  return { memberId: member.memberId, topics: decoded?.topics ?? [], ...readMemberData(decoded?.userData) };
 }
