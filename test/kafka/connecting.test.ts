@@ -8,7 +8,7 @@ import { isInstalled, KAFKA_4 } from "../../scripts/brokers.d/support/kafka-prog
 import type { KafkaOptions } from "../../transports/kafka/index.js";
 import { brokerScripts, type KafkaNode } from "../faults/transports/kafka-control.js";
 import { eventually } from "./support/eventually.js";
-import { Bench, message, Port } from "./support/port.js";
+import { Bench, type Inbox, message, Port } from "./support/port.js";
 
 const soon = (): AbortSignal => AbortSignal.timeout(1_500);
 
@@ -156,8 +156,13 @@ describe.skipIf(!isInstalled(KAFKA_4))("a broker that asks who we are", () => {
 
   /** Gives user "orders" these rights to topics that begin so. */
   async function grant(bench: Bench, name: string, ...operations: number[]): Promise<void> {
+    await grantOf(TOPIC, bench, name, ...operations);
+  }
+
+  /** The same, to topics or to groups. */
+  async function grantOf(resourceType: number, bench: Bench, name: string, ...operations: number[]): Promise<void> {
     const acl = operations.map((operation) => ({
-      resourceType: 2,
+      resourceType,
       resourceName: bench.namePrefix + name,
       resourcePatternType: 4,
       principal: "User:orders",
@@ -167,8 +172,12 @@ describe.skipIf(!isInstalled(KAFKA_4))("a broker that asks who we are", () => {
     }));
     await (await bench.admin()).createAcls({ acl });
   }
+  const TOPIC = 2;
+  const GROUP = 3;
+  const READ = 3;
   const WRITE = 4;
   const CREATE = 5;
+  const DELETE = 6;
   const DESCRIBE = 8;
   const DESCRIBE_CONFIGS = 10;
 
@@ -256,5 +265,48 @@ describe.skipIf(!isInstalled(KAFKA_4))("a broker that asks who we are", () => {
     });
     expect((await port.send(message({ event: "a.thing" }, "x"))).map(({ outcome }) => outcome)).toEqual(["sent"]);
     await grant(bench, "", DESCRIBE_CONFIGS);
+  });
+
+  test("the rights that the page names are enough to receive, retry, dead-letter and visit; without that to delete it is told which is missing", async () => {
+    const bench = new Bench([broker.address]);
+    const plan = bench.plan("billing", { subscribed: ["a.thing"], retryDelaysMs: [300] });
+    const operator = await bench.port({ partitions: 1 });
+    await operator.transport.provision({ events: [], endpoints: [plan] }, "create");
+    await grant(bench, "a.thing", READ, WRITE, DESCRIBE);
+    for (const name of ["billing.retry.", "billing.dead-letter"]) await grant(bench, name, READ, WRITE, DESCRIBE);
+    await grant(bench, "billing", READ, DESCRIBE);
+    for (const name of ["billing", "billing.dead-letter"]) await grantOf(GROUP, bench, name, READ);
+
+    const port = await bench.port(secure);
+    const receiving = (): Promise<Inbox> =>
+      port.receive(plan, 10, "endpoint", (delivery) => {
+        if (delivery.headers["tb-attempts"]) void delivery.deadLetter({ "tb-reason": "failed" });
+        else void delivery.retry(300, { "tb-attempts": "1" });
+      });
+    let inbox: Inbox | undefined;
+    await eventually("the rights to be known", async () => {
+      inbox = await receiving().catch(() => undefined);
+      return inbox !== undefined;
+    });
+    await port.send(message({ event: "a.thing" }, "x"));
+    await inbox?.reach(2);
+    await eventually("the dead letter", async () => (await bench.stored("billing.dead-letter")).some(({ value }) => value === "x"));
+    await inbox?.close();
+
+    const visit = async (): Promise<readonly string[]> => {
+      const letters = await port.receive(plan, 10, "dead-letter", (letter) => void letter.complete());
+      await eventually("the visit to end", () => letters.isExhausted);
+      await letters.close();
+      return letters.deliveries.map(({ body }) => Buffer.from(body).toString());
+    };
+    expect(await visit()).toEqual(["x"]);
+    const refusals = (): readonly string[] => port.log.filter((line) => line.startsWith("warn") && line.includes("Grant DELETE"));
+    expect(refusals()).toEqual([expect.stringContaining(`"${bench.namePrefix}billing.dead-letter"`)]);
+
+    await grant(bench, "billing.dead-letter", DELETE);
+    await eventually("the visited to be deleted", async () => {
+      await visit();
+      return (await bench.stored("billing.dead-letter")).length === 0;
+    });
   });
 });

@@ -1,6 +1,7 @@
 import type { DeliverySink, EndpointPlan, Receiver } from "../../src/contracts/transport.js";
 import { settledBy } from "../../src/util/time-limit.js";
 import { isBegunMark } from "./begun-mark.js";
+import { CopyRemover } from "./copy-remover.js";
 import { CopyStore } from "./copy-store.js";
 import { DriverError } from "./driver.js";
 import { KafkaError, textOf, unavailable } from "./errors.js";
@@ -20,6 +21,7 @@ export class DeadLetterReceiver implements Receiver {
   readonly #topic: string;
   readonly #sink: DeliverySink;
   readonly #reader: GroupReader;
+  readonly #remover: CopyRemover;
   /** Where each partition ended at the call; 0 where nothing was in it. */
   #ends: readonly number[] = [];
   #isReading = false;
@@ -32,6 +34,7 @@ export class DeadLetterReceiver implements Receiver {
     this.#environment = environment;
     this.#endpoint = endpoint;
     this.#sink = sink;
+    this.#remover = new CopyRemover(environment);
     this.#topic = names.deadLetterTopic(endpoint.name);
     this.#reader = new GroupReader(
       environment,
@@ -117,17 +120,7 @@ export class DeadLetterReceiver implements Receiver {
   /** Only what this visitor reads: whoever has the partition knows how far it is committed. */
   async #deleteVisited(): Promise<void> {
     await this.#reader.flush();
-    const before = [...this.#reader.partitions]
-      .filter(({ isReady, committedOffset }) => isReady && committedOffset > 0)
-      .map(({ partition, committedOffset }) => ({ partition, offset: committedOffset }));
-    if (before.length === 0) return;
-    try {
-      await this.#environment.connection.admin((admin) => admin.deleteRecords(this.#topic, before));
-    } catch (error) {
-      this.#environment.logger.debug(
-        `What was visited of "${this.#topic}" cannot be deleted: ${textOf(error)}. It takes room, nothing else.`,
-      );
-    }
+    await this.#remover.removeDone(this.#reader.partitions);
   }
 
   #startError(error: unknown): KafkaError {

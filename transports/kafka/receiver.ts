@@ -3,6 +3,7 @@ import { delay } from "../../src/util/delay.js";
 import { settledBy } from "../../src/util/time-limit.js";
 import type { AssignedPartition, TopicRole } from "./assigned-partition.js";
 import { BegunMark } from "./begun-mark.js";
+import { CopyRemover } from "./copy-remover.js";
 import { CopyStore } from "./copy-store.js";
 import { type CommittedOffset, DriverError } from "./driver.js";
 import { KafkaError, textOf, unavailable } from "./errors.js";
@@ -25,6 +26,7 @@ export class EndpointReceiver implements Receiver {
   readonly #endpoint: EndpointPlan;
   readonly #reader: GroupReader;
   readonly #mark: BegunMark;
+  readonly #remover: CopyRemover;
   readonly #stopping = new AbortController();
   /** Those that are not there. */
   #missing: readonly string[] = [];
@@ -37,7 +39,6 @@ export class EndpointReceiver implements Receiver {
   #stopped: Promise<void> | undefined;
   #lookTimer: NodeJS.Timeout | undefined;
   #deleteTimer: NodeJS.Timeout | undefined;
-  readonly #deletedBefore = new Map<string, number>();
 
   constructor(environment: ReceiverEnvironment, endpoint: EndpointPlan, prefetch: number, sink: DeliverySink) {
     const { names, options, status } = environment;
@@ -46,6 +47,7 @@ export class EndpointReceiver implements Receiver {
     this.#environment = environment;
     this.#endpoint = endpoint;
     this.#mark = new BegunMark(environment, endpoint);
+    this.#remover = new CopyRemover(environment);
     this.#reader = new GroupReader(
       environment,
       {
@@ -260,20 +262,7 @@ export class EndpointReceiver implements Receiver {
 
   /** Only what this instance reads: whoever has the partition knows how far it is committed. */
   async #deleteRetried(): Promise<void> {
-    const byTopic = new Map<string, { partition: number; offset: number }[]>();
-    for (const { role, topic, partition, committedOffset, isReady } of this.#reader.partitions) {
-      const key = `${topic}/${partition}`;
-      if (!isReady || role.retryDelayMs === undefined || committedOffset <= (this.#deletedBefore.get(key) ?? 0)) continue;
-      byTopic.set(topic, [...(byTopic.get(topic) ?? []), { partition, offset: committedOffset }]);
-    }
-    for (const [topic, before] of byTopic) {
-      try {
-        await this.#environment.connection.admin((admin) => admin.deleteRecords(topic, before));
-        for (const { partition, offset } of before) this.#deletedBefore.set(`${topic}/${partition}`, offset);
-      } catch (error) {
-        this.#environment.logger.debug(`What is done of "${topic}" cannot be deleted: ${textOf(error)}. It takes room, nothing else.`);
-      }
-    }
+    await this.#remover.removeDone([...this.#reader.partitions].filter(({ role }) => role.retryDelayMs !== undefined));
   }
 
   #startError(error: unknown): KafkaError {
