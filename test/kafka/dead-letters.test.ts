@@ -1,3 +1,4 @@
+import { CompressionTypes } from "kafkajs";
 import { expect, test } from "vitest";
 import type { Delivery } from "../../src/contracts/transport.js";
 import { describeWithKafka } from "../support/brokers.js";
@@ -120,5 +121,29 @@ describeWithKafka("dead letters", ({ brokers }) => {
     expect(third.deliveries).toEqual([]);
     await third.close();
     await producer.disconnect();
+  }, 60_000);
+
+  test("what somebody sent compressed, and is larger than a topic takes when it is not, is retried, given up and kept like any other", async () => {
+    const bench = new Bench(brokers);
+    const plan = bench.plan("shipping", { retryDelaysMs: [300] });
+    const onDelivery = (delivery: Delivery): void =>
+      void (delivery.headers["tb-attempts"] ? delivery.deadLetter(failure) : delivery.retry(300, { "tb-attempts": "1" }));
+    const { port, inbox } = await instance(bench, plan, { options: { partitions: 1 }, onDelivery });
+    const value = Buffer.alloc(3_000_000, "large");
+    const producer = bench.kafka.producer();
+    await producer.connect();
+    await producer.send({ topic: `${bench.namePrefix}shipping`, compression: CompressionTypes.GZIP, messages: [{ value }] });
+    await producer.disconnect();
+    await inbox.reach(2);
+
+    await eventually("the letter", async () => (await bench.stored("shipping.dead-letter")).length === 1);
+    for (const decide of [(letter: Delivery) => letter.release(), (letter: Delivery) => letter.complete()]) {
+      const decided: unknown[] = [];
+      const visited = await visit(bench, port, (letter) => void decided.push(decide(letter)));
+      expect(visited.deliveries.map(({ body }) => value.equals(body))).toEqual([true]);
+      expect(visited.deliveries[0]?.headers).toEqual(failure);
+      expect(await Promise.all(decided)).toEqual(["settled"]);
+      await visited.close();
+    }
   }, 60_000);
 });

@@ -97,7 +97,7 @@ describe("what kafkajs rejects a request with", () => {
     const producer: Partial<Producer> = { sendBatch: () => Promise.reject(rejection) };
     const options = resolveOptions({ brokers: "localhost:9092" });
     const home = { ...kafkajsHome(module, options, "tests", new RecordingLogger()), kafka: { producer: () => producer } };
-    const batch = { topic: "a", partition: 0, records: [{ key: null, value: Buffer.from("x"), headers: {} }] };
+    const batch = { topic: "a", partition: 0, records: [{ key: null, value: Buffer.from("x"), headers: {} }], isOversized: false };
     return await new KafkajsProducer(home as unknown as KafkajsHome).produce([batch], 10_000).catch((error: unknown) => error);
   }
 

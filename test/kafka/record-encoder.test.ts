@@ -63,7 +63,12 @@ describeWithKafka("encoded records", ({ brokers }) => {
     // Two requests at one time, of two partitions each: every record must be found where it belongs.
     const requests = ["a", "b"].map((name) =>
       producer.produce(
-        [0, 1].map((partition) => ({ topic, partition, records: [1, 2, 3].map((n) => record(`${name}${partition}${n}`)) })),
+        [0, 1].map((partition) => ({
+          topic,
+          partition,
+          records: [1, 2, 3].map((n) => record(`${name}${partition}${n}`)),
+          isOversized: false,
+        })),
         10_000,
       ),
     );

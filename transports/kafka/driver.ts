@@ -25,6 +25,8 @@ export interface OutgoingBatch {
   readonly topic: string;
   readonly partition: number;
   readonly records: readonly RecordContent[];
+  /** More than the topic takes, unless they are compressed: they are, whatever else is not. */
+  readonly isOversized: boolean;
 }
 
 /** Rejects with {@link DriverError}, in all its methods. */

@@ -17,12 +17,15 @@ export class KafkajsProducer implements DriverProducer {
   readonly #producer: Producer;
   readonly #timeoutMs: number;
   readonly #codec: number;
+  /** For what is too large otherwise: that of the option, or the one that every client has. */
+  readonly #shrinkingCodec: number;
 
   constructor(home: KafkajsHome) {
     const { module, options } = home;
     this.#home = home;
     this.#timeoutMs = Math.max(options.requestTimeoutMs / 2, options.requestTimeoutMs - ANSWER_MS);
     this.#codec = encodingCodec(module, compressionType(home));
+    this.#shrinkingCodec = options.compression === "none" ? encodingCodec(module, module.CompressionTypes.GZIP) : this.#codec;
     this.#producer = home.kafka.producer({
       allowAutoTopicCreation: false,
       idempotent: false,
@@ -45,8 +48,9 @@ export class KafkajsProducer implements DriverProducer {
       tickets.push(ticket);
       topicMessages.push({ topic, messages: ticket.placeholders });
     }
+    const compression = batches.some(({ isOversized }) => isOversized) ? this.#shrinkingCodec : this.#codec;
     try {
-      const request = this.#producer.sendBatch({ acks: -1, timeout: this.#timeoutMs, compression: this.#codec, topicMessages });
+      const request = this.#producer.sendBatch({ acks: -1, timeout: this.#timeoutMs, compression, topicMessages });
       const answers = await within(limitMs, request, () => new DriverError("timeout", "no answer in time"));
       // kafkajs leaves out, without a word, what is for a partition that it does not know yet, and resolves.
       if (answers.length !== batches.length) {

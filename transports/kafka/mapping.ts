@@ -50,6 +50,8 @@ export interface RecordToSend extends RecordContent {
   readonly topic: string;
   /** A command: when nobody has made its topic it is refused as `unroutable`. */
   readonly mandatory: boolean;
+  /** Of something that lies in Kafka already, which somebody may have sent compressed: one that is too large as it is may fit when it is compressed too. */
+  readonly isCopy?: boolean;
 }
 
 const MESSAGE_ID = "message-id";
@@ -86,7 +88,7 @@ export function recordOf(message: OutgoingMessage, names: Names): RecordToSend {
 /** A copy of a record that was received, with key, value and headers as they came, and `failure` in place of that of an earlier time; without {@link DUE_HEADER}. */
 export function copyOf(record: RecordContent, topic: string, failure: FailureHeaders): RecordToSend {
   const { [DUE_HEADER]: _, ...headers } = record.headers;
-  return { topic, key: record.key, value: record.value, headers: { ...headers, ...failure }, mandatory: false };
+  return { topic, key: record.key, value: record.value, headers: { ...headers, ...failure }, mandatory: false, isCopy: true };
 }
 
 /** The properties that were there, from whomever. The core reads one of them as a rule, so each is made text when it is asked for. */

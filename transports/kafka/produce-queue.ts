@@ -206,7 +206,8 @@ export class ProduceQueue {
         publication.isHandedOver = true;
         records.push(publication.record);
       }
-      batches.push({ topic: lane.topic, partition, records });
+      // It is alone: nothing fits beside it.
+      batches.push({ topic: lane.topic, partition, records, isOversized: publications[0]?.isOversized ?? false });
     }
     try {
       await producer.produce(batches, this.#requestMs);

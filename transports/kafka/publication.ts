@@ -31,6 +31,8 @@ export class Publication {
   readonly #index: number;
   /** Whether the caller knows what became of it. */
   isAnswered = false;
+  /** Larger than its topic takes as it is: it is sent compressed, and the broker judges. */
+  isOversized = false;
   /** Whether it is with the broker now. */
   isHandedOver = false;
   /** Whether it was in a request that was refused for another record's sake, and may have been stored all the same. */

@@ -119,7 +119,8 @@ export class Sender {
 
   #enqueue(entry: Publication, state: TopicState): void {
     const limit = state.maxMessageBytes - BATCH_OVERHEAD;
-    if (entry.bytes <= limit) {
+    entry.isOversized = entry.bytes > limit;
+    if (!entry.isOversized || entry.record.isCopy) {
       this.#queue.add(entry, state);
       return;
     }
