@@ -251,6 +251,27 @@ describe("a reader of a group", () => {
     await group.reach(5);
   });
 
+  test("goes on behind a slow record, and says so, where the brokers take less beside an offset than what is done there needs", async () => {
+    const group = new ScriptedGroup(["a"]);
+    const most = 60;
+    group.onCommit = (offsets) => {
+      if (offsets.some(({ metadata }) => metadata.length > most))
+        throw new DriverError("too-large", "the metadata is too large", { type: "OFFSET_METADATA_TOO_LARGE" });
+    };
+    await group.join("a");
+    await group.ready();
+    group.fetched("a", range(0, 1_000));
+    let done = 1;
+    await eventually("all but the first to be done", () => {
+      for (; done < group.deliveries.length; done++) group.deliveries[done]?.complete();
+      return done === 1_000;
+    });
+    expect(group.committed.get("a/0")?.offset).toBe(0);
+    group.deliveries[0]?.complete();
+    await eventually("all to be committed", () => group.committed.get("a/0")?.offset === 1_000);
+    expect(group.warnings).toEqual([expect.stringContaining("offset.metadata.max.bytes")]);
+  });
+
   test("goes on with other partitions after those went whose commit had failed and could not be tried again meanwhile", async () => {
     const group = new ScriptedGroup(["a", "b"]);
     await group.join("a");

@@ -248,10 +248,10 @@ export class AssignedPartition {
     if (this.phase === "begin" && this.#beginning > 0 && version >= this.#beginning) this.phase = "reading";
   }
 
-  /** What a commit says beside the offset. */
-  metadata(writer: string, isHandOver: boolean): string {
+  /** What a commit says beside the offset; the least of it when the brokers take no more. */
+  metadata(writer: string, isHandOver: boolean, isShort: boolean): string {
     const counts = isHandOver ? this.#counts.handedOver : this.#counts.whileReading;
-    return writeCommitMetadata({ writer, ...counts, done: this.#tracker.doneBeyond() });
+    return writeCommitMetadata({ writer, ...counts, done: isShort ? new Uint8Array(0) : this.#tracker.doneBeyond() });
   }
 
   /** Another has it. What listens is told by {@link announceLoss}, when everything that is lost knows it. */

@@ -43,6 +43,8 @@ export class OffsetCommitter {
   #failures = 0;
   #joins = 0;
   #isClosed = false;
+  /** The brokers take less beside an offset than what is done beyond it needs. */
+  #isShort = false;
 
   /** @param writer the name under which this receiver commits */
   constructor(owner: CommitOwner, group: string, writer: string, logger: Logger) {
@@ -170,10 +172,19 @@ export class OffsetCommitter {
       if (error instanceof DriverError && error.kind === "fenced" && joins === this.#joins) this.#owner.fenced();
       for (const { partition } of snapshots) if (!partition.isLost) this.#changed.add(partition);
       this.#failures++;
+      if (error instanceof DriverError && error.kind === "too-large") this.#shorten();
       this.#logger.debug(`Committing for the group "${this.#group}" failed: ${textOf(error)}`);
     }
     this.#isBusy = false;
     this.#next();
+  }
+
+  #shorten(): void {
+    if (this.#isShort) return;
+    this.#isShort = true;
+    this.#logger.warn(
+      `The brokers take less beside an offset than 4,096 bytes (offset.metadata.max.bytes): what the group "${this.#group}" has done behind something slow is not kept, and all of it is handled again by whoever gets a partition next.`,
+    );
   }
 
   #next(): void {
@@ -216,7 +227,7 @@ export class OffsetCommitter {
 
   #snapshot(partition: AssignedPartition, isHandOver: boolean): Snapshot {
     const { topic, low, version, settledCount } = partition;
-    const metadata = partition.metadata(this.#writer, isHandOver);
+    const metadata = partition.metadata(this.#writer, isHandOver, this.#isShort);
     return { partition, version, settledCount, offset: { topic, partition: partition.partition, offset: low, metadata } };
   }
 
