@@ -17,19 +17,23 @@ export class KafkaConnection {
   readonly #producer: ManagedClient<DriverProducer>;
   readonly #admin: ManagedClient<DriverAdmin>;
   readonly #adminCallMs: number;
+  readonly #brokerCount: number;
+  /** Of the admin, one after the other. */
+  #failedTries = 0;
 
   /** @param producerChanged told `undefined` when messages can be sent again, else why they cannot */
   constructor(driver: KafkaDriver, options: ResolvedOptions, logger: Logger, producerChanged: (downReason: string | undefined) => void) {
     const { brokers, connectTimeoutMs, requestTimeoutMs } = options;
     const settings = { brokers, connectTimeoutMs, drainMs: requestTimeoutMs * 2 };
     this.driver = driver;
+    this.#brokerCount = brokers.length;
     this.#adminCallMs = requestTimeoutMs * REQUESTS_OF_A_CALL;
     this.#producer = new ManagedClient(() => driver.producer(), { part: "producer", ...settings }, logger, producerChanged);
     this.#admin = new ManagedClient(
       () => driver.admin(),
       { part: "admin", ...settings },
       logger,
-      () => {},
+      (downReason) => this.#adminChanged(downReason),
     );
   }
 
@@ -75,6 +79,15 @@ export class KafkaConnection {
       if (isLost(error)) this.#admin.replace(admin, textOf(error));
       throw error;
     }
+  }
+
+  // The admin asks something every half a minute, a producer that nobody uses nothing: only another one tells whether it would be of use. Each try begins with another
+  // broker, of which one alone may be away.
+  #adminChanged(downReason: string | undefined): void {
+    this.#failedTries = downReason === undefined ? 0 : this.#failedTries + 1;
+    const producer = this.#producer.current;
+    if (downReason !== undefined && producer && this.#failedTries >= this.#brokerCount)
+      this.#producer.replace(producer, "no broker can be reached");
   }
 
   /** Closes for good; cuts off what has not closed by `deadline` (a `performance.now()` time). Never rejects. */

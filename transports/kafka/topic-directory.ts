@@ -140,7 +140,9 @@ export class TopicDirectory {
   async #refresh(): Promise<void> {
     const topics = [...this.#known.keys()];
     try {
-      if (topics.length > 0) {
+      // Asked for nothing else, the brokers would not be missed when they are away.
+      if (topics.length === 0) await this.#connection.admin((admin) => admin.brokers());
+      else {
         const found = await this.#connection.admin((admin) => admin.metadata(topics));
         await Promise.all(topics.map((topic) => this.#note(topic, found.get(topic))));
       }
