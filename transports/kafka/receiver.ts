@@ -14,6 +14,8 @@ import type { ReceiverEnvironment } from "./receiver-environment.js";
 const START_MS = 60_000;
 /** How often it is told how much waits in the topics, and looked whether they are still those that are read. */
 const LOOK_EVERY_MS = 15_000;
+/** Retry topics that other instances made are noticed within this time. */
+const LIST_EVERY_MS = 60_000;
 /** What lies behind the commit in the retry topics is deleted so often: their retention has no end. */
 const DELETE_EVERY_MS = 60_000;
 /** A topic that is gone is waited for so long, when it is made anew. */
@@ -116,7 +118,7 @@ export class EndpointReceiver implements Receiver {
   }
 
   /** Everything that the endpoint reads, were it there. */
-  async #roles(): Promise<readonly TopicRole[]> {
+  async #roles(maxAgeMs = 0): Promise<readonly TopicRole[]> {
     const { names, keeper } = this.#environment;
     const { name, subscribed } = this.#endpoint;
     const types = new Map<string, Set<string>>();
@@ -129,7 +131,7 @@ export class EndpointReceiver implements Receiver {
       const isShared = [...ofTopic].some((type) => topic !== names.topicOfEndpoint(type));
       return { topic, retryDelayMs: undefined, types: isShared ? ofTopic : undefined };
     });
-    const retries = (await keeper.retryTopicsOf(name)).map(
+    const retries = (await keeper.retryTopicsOf(name, maxAgeMs)).map(
       ({ topic, delayMs }): TopicRole => ({ topic, retryDelayMs: delayMs, types: undefined }),
     );
     return [...events, { topic: names.topicOfEndpoint(name), retryDelayMs: undefined, types: undefined }, ...retries];
@@ -205,7 +207,7 @@ export class EndpointReceiver implements Receiver {
 
   async #look(): Promise<void> {
     try {
-      const roles = await this.#roles();
+      const roles = await this.#roles(LIST_EVERY_MS);
       const missing = await this.#missingOf(roles);
       const wanted = roles.map(({ topic }) => topic).filter((topic) => !missing.includes(topic));
       const read = this.#reader.roles;

@@ -23,6 +23,9 @@ export class TopologyKeeper {
   readonly #changed: (missing: readonly string[]) => void;
   readonly #made = new Map<string, PlannedTopic>();
   readonly #repairs = new Set<string>();
+  /** Of the topics of the cluster those that may be of retries. */
+  #listed: readonly string[] = [];
+  #listedAt = Number.NEGATIVE_INFINITY;
 
   /** @param changed told which topics are missing and being made anew, whenever that changes */
   constructor(
@@ -55,10 +58,22 @@ export class TopologyKeeper {
     if (mode === "create") for (const planned of wanted) this.#made.set(planned.topic, planned);
   }
 
-  /** The topics of delayed retries of an endpoint that exist, those of earlier delays too. */
-  async retryTopicsOf(endpoint: string): Promise<readonly RetryTopic[]> {
+  /**
+   * The topics of delayed retries of an endpoint that exist, those of earlier delays too. Which there are is known by name alone, so all topics of the cluster are
+   * listed, with all their partitions: that may be many. @param maxAgeMs so old may the list be
+   */
+  async retryTopicsOf(endpoint: string, maxAgeMs: number): Promise<readonly RetryTopic[]> {
+    const now = performance.now();
+    if (now - this.#listedAt >= maxAgeMs) {
+      const topics = await this.#connection.admin((admin) => admin.listTopics());
+      // Another endpoint may have asked later and been answered before.
+      if (now >= this.#listedAt) {
+        this.#listed = topics.filter((topic) => topic.includes(".retry."));
+        this.#listedAt = now;
+      }
+    }
     const found: RetryTopic[] = [];
-    for (const topic of await this.#connection.admin((admin) => admin.listTopics())) {
+    for (const topic of this.#listed) {
       const delayMs = this.#names.retryDelayOf(endpoint, topic);
       if (delayMs !== undefined) found.push({ topic, delayMs });
     }
