@@ -140,7 +140,11 @@ describeWithKafka("receiving", ({ brokers }) => {
     await port.send(other(), message({ event: "test.thing" }, "thing"), other());
     const producer = bench.kafka.producer();
     await producer.connect();
-    await producer.send({ topic: `${bench.namePrefix}things`, messages: [{ value: "without a type" }] });
+    await producer.send({
+      topic: `${bench.namePrefix}things`,
+      // As CloudEvents in binary mode name it.
+      messages: [{ value: "of others", headers: { ce_type: "test.other" } }, { value: "without a type" }],
+    });
     await producer.disconnect();
     await port.send(other(), message({ event: "test.thing" }, "last"));
     expect((await inbox.reach(3)).map(textOf)).toEqual(["thing", "without a type", "last"]);

@@ -56,6 +56,8 @@ export interface RecordToSend extends RecordContent {
 
 const MESSAGE_ID = "message-id";
 const MESSAGE_TYPE = "message-type";
+/** The type of a CloudEvent in binary mode, as others send it (https://github.com/cloudevents/spec/blob/main/cloudevents/bindings/kafka-protocol-binding.md). */
+const CLOUD_EVENT_TYPE = "ce_type";
 const CONTENT_TYPE = "content-type";
 const CORRELATION_ID = "correlation-id";
 const OWN_HEADERS: ReadonlySet<string> = new Set([MESSAGE_ID, MESSAGE_TYPE, CONTENT_TYPE, CORRELATION_ID]);
@@ -107,7 +109,8 @@ class RecordProperties {
     return this.#textOf(MESSAGE_ID);
   }
   get messageType(): string | undefined {
-    return messageTypes.textOf(this.#record.headers[MESSAGE_TYPE]);
+    const { headers } = this.#record;
+    return messageTypes.textOf(headers[MESSAGE_TYPE] ?? headers[CLOUD_EVENT_TYPE]);
   }
   get contentType(): string | undefined {
     return contentTypes.textOf(this.#record.headers[CONTENT_TYPE]);
