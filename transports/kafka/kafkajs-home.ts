@@ -43,6 +43,8 @@ export function kafkajsHome(module: KafkajsModule, options: ResolvedOptions, cli
       : connectSocket({ host, port }, onConnect);
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
     socket.setNoDelay(true);
+    // kafkajs asks one that still connects not to keep the process alive with each failed try of others at its broker, and each time is a listener.
+    socket.setMaxListeners(0);
     // The last one is the first to see what is written, whole as kafkajs wrote it, and what comes.
     fillRequests(socket);
     if (codec !== undefined) markFetches(socket, codec, new RestingTopics(rests));
