@@ -8,7 +8,7 @@ test("a header without a value is an empty one, alone and among several of its n
   const headers = { alone: null, several: [Buffer.from("1"), null], plain: Buffer.from("p") } as unknown as IHeaders;
   const messages = [{ offset: "7", timestamp: "1", attributes: 0, key: null, value: null, headers }];
   const payload = { batch: { topic: "orders", partition: 0, messages } } as unknown as EachBatchPayload;
-  const [record] = new FetchedBatch(payload, false).records;
+  const [record] = new FetchedBatch(payload, 1, false).records;
   if (!record) throw new Error("no record");
   expect(headersOf(record)).toEqual({ alone: "", several: "", plain: "p" });
 });

@@ -1,4 +1,5 @@
 import { EventEmitter } from "node:events";
+import type { EachBatchHandler, EachBatchPayload } from "kafkajs";
 import * as kafkajsModule from "kafkajs";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { ConsumerSettings } from "../../transports/kafka/driver-consumer.js";
@@ -21,7 +22,10 @@ class ScriptedKafkajs extends EventEmitter {
   };
   async connect(): Promise<void> {}
   async subscribe(): Promise<void> {}
-  async run(): Promise<void> {}
+  #eachBatch: EachBatchHandler | undefined;
+  async run({ eachBatch }: { eachBatch?: EachBatchHandler }): Promise<void> {
+    this.#eachBatch = eachBatch;
+  }
   async disconnect(): Promise<void> {}
   /** Repeated by kafkajs, for as long as the broker refuses it. */
   commitOffsets = (): Promise<void> => new Promise(() => {});
@@ -42,17 +46,25 @@ class ScriptedKafkajs extends EventEmitter {
   answers(nodeId: number): void {
     this.emit("fetch", { payload: { nodeId } });
   }
+
+  /** A batch of what was answered last. */
+  async brings(partition: number): Promise<void> {
+    await this.#eachBatch?.({ batch: { topic: "orders", partition, messages: [] } } as unknown as EachBatchPayload);
+  }
 }
 
 interface Member {
   readonly kafkajs: ScriptedKafkajs;
   readonly ended: string[];
+  /** What was handed over, as `partition of broker`. */
+  readonly batches: string[];
   readonly consumer: KafkajsConsumer;
 }
 
 async function member(): Promise<Member> {
   const kafkajs = new ScriptedKafkajs();
   const ended: string[] = [];
+  const batches: string[] = [];
   const membership = { memberId: undefined, isJoining: false };
   const home = { module: kafkajsModule, kafka: { consumer: () => kafkajs }, membership, cut: () => {} } as unknown as KafkajsHome;
   const settings = {
@@ -66,13 +78,13 @@ async function member(): Promise<Member> {
   await consumer.start({
     joined: () => {},
     rebalancing: () => {},
-    batch: () => undefined,
+    batch: ({ partition, broker }) => void batches.push(`${partition} of ${broker}`),
     passed: () => {},
     ended: (error) => void ended.push(error.message),
   });
   kafkajs.joins();
   kafkajs.fetches();
-  return { kafkajs, ended, consumer };
+  return { kafkajs, ended, batches, consumer };
 }
 
 beforeEach(() => {
@@ -129,6 +141,18 @@ test("a member whose first commit is still being repeated when the partitions ar
   kafkajs.emit("rebalancing", {});
   kafkajs.joins();
   expect(ended[0]).toContain("repeats a commit");
+});
+
+test("a batch says from which broker it was fetched, though several are asked at one time", async () => {
+  const { batches, kafkajs } = await member();
+  kafkajs.asks(1);
+  kafkajs.asks(2);
+  kafkajs.answers(2);
+  await kafkajs.brings(0);
+  await kafkajs.brings(3);
+  kafkajs.answers(1);
+  await kafkajs.brings(1);
+  expect(batches).toEqual(["0 of 2", "3 of 2", "1 of 1"]);
 });
 
 test("a broker that does not answer is no sign of life, although another one answers", async () => {

@@ -109,7 +109,7 @@ async function partitionsOf(bytes: Buffer): Promise<readonly Partition[]> {
 
 function readBy(partition: Partition, fetchedOffset: number) {
   const batchOfKafkajs = new BatchOfKafkajs("orders", String(fetchedOffset), partition);
-  const read = new FetchedBatch({ batch: batchOfKafkajs } as unknown as EachBatchPayload, false);
+  const read = new FetchedBatch({ batch: batchOfKafkajs } as unknown as EachBatchPayload, 1, false);
   return { records: read.records, nextOffset: read.nextOffset };
 }
 

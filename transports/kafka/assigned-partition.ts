@@ -30,8 +30,14 @@ export class AssignedPartition {
   /** How many were settled, and how many of these are committed: both only grow, so that two commits on their way at once count nothing twice. */
   settledCount = 0;
   committedCount = 0;
+  /** Whether records were handed over before it was suspended. */
+  wasReading = false;
   /** Whether fetching is paused. */
   isPaused = false;
+  /** The broker that it was fetched from last, by its number. */
+  broker = -1;
+  /** Whether something lay behind what was fetched last, as far as is known. */
+  hasMore: boolean | undefined;
   /** Grows with whatever a commit would tell. */
   version = 0;
   committedVersion = 0;
@@ -50,9 +56,6 @@ export class AssignedPartition {
   #gap = { from: 0, to: 0 };
   /** The version with which its beginning is committed. */
   #beginning = 0;
-  #wasReading = false;
-  /** Whether nothing lay behind what was fetched last. */
-  #hasAll = false;
   readonly #losses = new Set<AbortController>();
 
   constructor(role: TopicRole, partition: number) {
@@ -111,7 +114,7 @@ export class AssignedPartition {
     // It is fetched again from there: what was fetched before may begin behind it, or be another log's.
     this.dropWaiting();
     this.#fetched = offset;
-    this.#hasAll = false;
+    this.hasMore = undefined;
     this.#gap = { from: 0, to: 0 };
     this.#floor = offset;
     this.phase = "begin";
@@ -132,23 +135,19 @@ export class AssignedPartition {
   /** It is not certain any more that nobody else has it; nothing is handed over until that is. */
   suspend(): void {
     if (this.phase === "loading") return;
-    this.#wasReading = this.phase === "reading";
+    this.wasReading = this.phase === "reading";
     this.#beginning = 0;
     this.phase = "loading";
   }
 
-  /** Whether records were handed over before it was suspended. */
-  get wasReading(): boolean {
-    return this.#wasReading;
-  }
   /** Whether records were handed over, or might have been. */
   get hasRead(): boolean {
-    return this.phase === "reading" || this.#wasReading;
+    return this.phase === "reading" || this.wasReading;
   }
 
   /** Nobody else had it. */
   goOn(): void {
-    this.#wasReading = false;
+    this.wasReading = false;
     this.phase = "reading";
   }
 
@@ -160,7 +159,7 @@ export class AssignedPartition {
 
   /** Whether offsets between what was fetched and this were not asked for: they may be records. Before it is known where it is read from none is. */
   isBeyond({ fromOffset }: RecordBatch): boolean {
-    return fromOffset > this.#fetched && (this.isReady || this.#wasReading);
+    return fromOffset > this.#fetched && (this.isReady || this.wasReading);
   }
 
   /** What is fetched next begins with what was committed by now, though more may be by then. */
@@ -169,7 +168,7 @@ export class AssignedPartition {
   }
 
   /** Takes what was fetched, less what it has already. */
-  accept({ records, nextOffset, endOffset }: RecordBatch): void {
+  accept({ records, nextOffset, endOffset, broker }: RecordBatch): void {
     const from = this.#fetched;
     const first = records[0];
     let fresh = first && first.offset < from ? records.filter((record) => record.offset >= from) : records;
@@ -183,7 +182,8 @@ export class AssignedPartition {
       this.#head = 0;
     }
     this.#fetched = Math.max(from, nextOffset);
-    this.#hasAll = nextOffset >= endOffset;
+    this.hasMore = nextOffset < endOffset;
+    this.broker = broker;
     if (nextOffset >= from) this.#refetchedFrom = Number.POSITIVE_INFINITY;
   }
 
@@ -191,7 +191,12 @@ export class AssignedPartition {
   passed(from: number, to: number): void {
     const { from: first, to: last } = this.#gap;
     this.#gap = from >= first && from <= last ? { from: first, to: Math.max(last, to) } : { from, to };
-    this.#skipGap();
+    const gap = this.#gap;
+    // Only what it has come to: what lies before it may be fetched again from another place.
+    if (gap.from > this.#fetched || gap.to <= this.#fetched) return;
+    this.#fetched = gap.to;
+    // That may have been all.
+    if (this.hasMore) this.hasMore = undefined;
   }
 
   /** The record that is next, unless none waits, or it is too far ahead of the slowest. */
@@ -217,7 +222,7 @@ export class AssignedPartition {
 
   /** Whatever was there when it was begun is done: what comes now can have killed nobody. */
   get isThrough(): boolean {
-    return this.#hasAll && this.waitingRecords === 0 && this.unsettled === 0 && this.#tracker.low >= this.#fetched;
+    return this.hasMore === false && this.waitingRecords === 0 && this.unsettled === 0 && this.#tracker.low >= this.#fetched;
   }
 
   /** When nothing waits: what lies between the last record and what was fetched is no record. */
@@ -280,12 +285,6 @@ export class AssignedPartition {
     this.#bytes -= sizeOf(record);
     this.#head++;
     if (this.#head === this.#backlog.length) this.dropWaiting();
-  }
-
-  // Only what it has come to: what lies before it may be fetched again from another place.
-  #skipGap(): void {
-    const { from, to } = this.#gap;
-    if (from <= this.#fetched && to > this.#fetched) this.#fetched = to;
   }
 
   get #peeked(): IncomingRecord | undefined {

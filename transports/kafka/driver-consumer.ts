@@ -36,6 +36,8 @@ export interface ConsumerSettings {
 export interface RecordBatch {
   readonly topic: string;
   readonly partition: number;
+  /** The number of the broker that it was fetched from. */
+  readonly broker: number;
   readonly records: readonly IncomingRecord[];
   /** The offset that was asked for: what lies between it and the first record is no record. */
   readonly fromOffset: number;

@@ -14,14 +14,16 @@ interface FetchedFrom extends Batch {
 export class FetchedBatch implements RecordBatch {
   readonly topic: string;
   readonly partition: number;
+  readonly broker: number;
   readonly records: readonly IncomingRecord[];
   readonly #payload: EachBatchPayload;
 
-  constructor(payload: EachBatchPayload, passesUndecodable: boolean) {
+  constructor(payload: EachBatchPayload, broker: number, passesUndecodable: boolean) {
     const { topic, partition, messages } = payload.batch;
     this.#payload = payload;
     this.topic = topic;
     this.partition = partition;
+    this.broker = broker;
     const records: IncomingRecord[] = [];
     for (const message of messages) {
       const encoded = recordsBehind(message);

@@ -41,6 +41,8 @@ export class KafkajsConsumer implements DriverConsumer {
   #repeatedCommits = 0;
   #lastSignOfLife = performance.now();
   readonly #fetches = new FetchWatch();
+  /** The broker that answered a fetch last: kafkajs hands over what it sent in the same stretch of code, and does not say whose it was. */
+  #answered = -1;
   #lastHeartbeat = performance.now();
   /** The group shares out its partitions anew, and this member has not joined since. */
   #mustJoin = false;
@@ -103,6 +105,8 @@ export class KafkajsConsumer implements DriverConsumer {
     });
     this.#consumer.on(events.FETCH, ({ payload }) => {
       this.#fetches.ended(payload.nodeId);
+      // It is a text, whatever kafkajs's types say.
+      this.#answered = Number(payload.nodeId);
       this.#heard();
     });
     this.#consumer.on(events.START_BATCH_PROCESS, ({ payload }) => {
@@ -124,7 +128,7 @@ export class KafkajsConsumer implements DriverConsumer {
           partitionsConsumedConcurrently: BATCHES_AT_ONCE,
           eachBatch: async (payload) => {
             this.#commitNow = payload.commitOffsetsIfNecessary;
-            await handlers.batch(new FetchedBatch(payload, this.#settings.passesUndecodable));
+            await handlers.batch(new FetchedBatch(payload, this.#answered, this.#settings.passesUndecodable));
           },
         });
       await (this.#settings.passesUndecodable ? passUndecodable(this.#home.module, run) : run());

@@ -4,26 +4,19 @@ import { type DeliveryHome, KafkaDelivery } from "./delivery.js";
 import type { IncomingRecord } from "./driver.js";
 import type { RecordBatch } from "./driver-consumer.js";
 import { DueTimer } from "./due-timer.js";
+import { FetchPace, type PaceOwner } from "./fetch-pace.js";
 import { propertiesOf } from "./mapping.js";
 import { dueOf } from "./retry-time.js";
 
 /** So many records of one partition are handed over before its neighbours have their turn. */
 const IN_A_ROW = 32;
-/** What waits of all partitions together, in bytes; one batch more of each may be there for a moment. */
-const MAX_WAITING_BYTES = 2 * 1024 * 1024;
-/** A partition may have so much in any case. */
-const MIN_WAITING_BYTES = 64 * 1024;
-/** A fetch is held up so long before its partition is paused: a pause costs up to one more fetch to end, and mostly room comes soon. */
-const HOLD_MS = 200;
 
 /** What the pump asks of its reader. */
-export interface PumpOwner {
+export interface PumpOwner extends PaceOwner {
   /** Records of the partition wait, and its beginning is not committed yet. */
   begin(partition: AssignedPartition): void;
   /** Records of a partition that is read carefully wait. */
   careful(partition: AssignedPartition): void;
-  pause(partition: AssignedPartition): void;
-  resume(partition: AssignedPartition): void;
   /** Something of the partition is done that nobody was told of: other types' records, or gaps. */
   passed(partition: AssignedPartition): void;
   /** No record before the end of the partition is left to hand over. */
@@ -46,7 +39,7 @@ export class RecordPump {
   readonly #endOf: ((partition: AssignedPartition) => number) | undefined;
   readonly #due = new DueTimer(() => this.run());
   readonly #partitions: AssignedPartition[] = [];
-  readonly #holding = new Map<AssignedPartition, () => void>();
+  readonly #pace: FetchPace;
   #first = 0;
   #unsettled = 0;
   #uncommitted = 0;
@@ -61,6 +54,7 @@ export class RecordPump {
     endOf?: (partition: AssignedPartition) => number,
   ) {
     this.#owner = owner;
+    this.#pace = new FetchPace(this.#partitions, owner);
     this.#home = home;
     this.#sink = sink;
     this.#prefetch = prefetch;
@@ -81,31 +75,16 @@ export class RecordPump {
     this.#partitions.splice(this.#partitions.indexOf(partition), 1);
     this.#unsettled -= partition.unsettled;
     this.#uncommitted -= partition.uncommitted;
-    this.#letGo(partition);
+    this.#pace.remove(partition);
     this.#tellIfIdle();
   }
 
-  /** Takes a batch; the answer resolves when there is room for another, or the partition is paused. */
+  /** Takes a batch; the answer resolves when the next fetch from its broker is to go out. */
   accept(partition: AssignedPartition, batch: RecordBatch): Promise<void> | undefined {
     partition.accept(batch);
     this.run();
-    if (!this.#isFull(partition)) return undefined;
     // What waits for its time makes no room soon.
-    if (partition.role.retryDelayMs !== undefined || !this.isOpen) {
-      this.#pause(partition);
-      return undefined;
-    }
-    this.#letGo(partition);
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => {
-        if (this.#isFull(partition)) this.#pause(partition);
-        this.#letGo(partition);
-      }, HOLD_MS);
-      this.#holding.set(partition, () => {
-        clearTimeout(timer);
-        resolve();
-      });
-    });
+    return this.#pace.took(partition, partition.role.retryDelayMs === undefined && this.isOpen);
   }
 
   /**
@@ -116,6 +95,7 @@ export class RecordPump {
     if (!this.isOpen || this.isHeld) return;
     this.#handUpTo(this.#partOfEach);
     this.#handUpTo(this.#prefetch);
+    this.#pace.look();
   }
 
   #handUpTo(most: number): void {
@@ -189,7 +169,7 @@ export class RecordPump {
   stop(): void {
     this.isOpen = false;
     this.#due.stop();
-    for (const partition of [...this.#holding.keys()]) this.#letGo(partition);
+    this.#pace.stop();
   }
 
   /** Of those of which there is something. */
@@ -224,36 +204,13 @@ export class RecordPump {
   }
 
   #relieve(partition: AssignedPartition): false {
-    if (partition.waitingBytes > this.#share / 2) return false;
-    this.#letGo(partition);
-    if (partition.isPaused) {
-      partition.isPaused = false;
-      this.#owner.resume(partition);
-    }
+    this.#pace.relieve(partition);
     return false;
   }
 
   #pass(record: IncomingRecord, partition: AssignedPartition): void {
     if (partition.take(record)) partition.done(record.offset);
     this.#owner.passed(partition);
-  }
-
-  #pause(partition: AssignedPartition): void {
-    partition.isPaused = true;
-    this.#owner.pause(partition);
-  }
-
-  #letGo(partition: AssignedPartition): void {
-    this.#holding.get(partition)?.();
-    this.#holding.delete(partition);
-  }
-
-  #isFull(partition: AssignedPartition): boolean {
-    return partition.waitingBytes > this.#share;
-  }
-
-  get #share(): number {
-    return Math.max(MIN_WAITING_BYTES, MAX_WAITING_BYTES / Math.max(1, this.#partitions.length));
   }
 
   #tellIfIdle(): void {

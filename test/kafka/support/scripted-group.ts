@@ -8,6 +8,8 @@ import type { ReaderPurpose } from "../../../transports/kafka/reader-purpose.js"
 import type { ReceiverEnvironment } from "../../../transports/kafka/receiver-environment.js";
 import { eventually } from "./eventually.js";
 
+const LARGE = Buffer.alloc(100_000);
+
 /**
  * A reader in a group that is told, step by step, what a broker and its client did: for turns of events that no broker can be made to take at will (a
  * generation that was missed, a member that is fenced before it has heard of it).
@@ -19,6 +21,8 @@ export class ScriptedGroup {
   readonly committed = new Map<string, CommitOffset>();
   readonly commits: (readonly CommitOffset[])[] = [];
   readonly seeks: string[] = [];
+  /** Of which topics nothing is fetched now. */
+  readonly paused = new Set<string>();
   /** Called before each commit: what it throws is the broker's answer. */
   onCommit: (offsets: readonly CommitOffset[]) => Promise<void> | void = () => {};
   /** What the group tells of its commits is told when this resolves. */
@@ -86,7 +90,17 @@ export class ScriptedGroup {
     const records = offsets.map(
       (offset): IncomingRecord => ({ topic, partition: 0, offset, timestamp: 0, key: null, value: Buffer.from(`${offset}`), headers: {} }),
     );
-    void this.#handlers?.batch({ topic, partition: 0, records, fromOffset, nextOffset, endOffset: nextOffset, isStale: false });
+    void this.#handlers?.batch({ topic, partition: 0, broker: 1, records, fromOffset, nextOffset, endOffset: nextOffset, isStale: false });
+  }
+
+  /** Large records of these offsets were fetched, of a log that ends there. @returns what the next fetch waits for */
+  fetchedLarge(topic: string, offsets: readonly number[], endOffset: number): Promise<void> | undefined {
+    const records = offsets.map(
+      (offset): IncomingRecord => ({ topic, partition: 0, offset, timestamp: 0, key: null, value: LARGE, headers: {} }),
+    );
+    const [fromOffset = 0] = offsets;
+    const nextOffset = fromOffset + offsets.length;
+    return this.#handlers?.batch({ topic, partition: 0, broker: 1, records, fromOffset, nextOffset, endOffset, isStale: false });
   }
 
   /** The broker had something else than records there. */
@@ -134,8 +148,8 @@ export class ScriptedGroup {
       start: async (handlers) => {
         this.#handlers = handlers;
       },
-      pause: () => {},
-      resume: () => {},
+      pause: (topic) => void this.paused.add(topic),
+      resume: (topic) => void this.paused.delete(topic),
       seek: (topic, _, offset) => void this.seeks.push(`${topic}@${offset}`),
       commit: async (offsets) => {
         await this.onCommit(offsets);
