@@ -1,8 +1,5 @@
 import { hash } from "node:crypto";
-
-/** Crockford's alphabet, that of the ULID, two characters at a time. */
-const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-const PAIRS: readonly string[] = Array.from({ length: 1024 }, (_, i) => ALPHABET.charAt(i >> 5) + ALPHABET.charAt(i & 31));
+import { ALPHABET, PAIRS } from "./crockford-base32.js";
 
 /**
  * 26 characters in the form of a ULID, always the same for the same `parts` and, as far as SHA-1 goes, different for any
