@@ -46,8 +46,10 @@ export class Publisher implements IEventBus {
   /** @param origin the run whose part this is; `undefined` for none */
   submit(destination: string | undefined, message: object, options: PublishOptions | undefined, origin: Origin | undefined): Promise<void> {
     try {
-      const dispatch = (outgoing: OutgoingMessage): Promise<void> => this.#dispatch(outgoing, options, origin);
-      if (this.#composer.hasSteps) return this.#composer.composeThroughSteps(destination, message, options, origin, dispatch);
+      if (this.#composer.hasSteps) {
+        const dispatch = (outgoing: OutgoingMessage): Promise<void> => this.#dispatch(outgoing, options, origin);
+        return this.#composer.composeThroughSteps(destination, message, options, origin, dispatch);
+      }
       return this.#dispatch(this.#composer.compose(destination, message, options, origin), options, origin);
     } catch (error) {
       return Promise.reject(error);

@@ -87,10 +87,28 @@ describe("writing", () => {
     expect(() => cloudEvents.encode({ ...envelope, data: { price: 1n } })).toThrow(InvalidMessageError);
   });
 
-  test("the time of each envelope is its own, although the text of the last is kept", () => {
-    const times = ["2026-01-31T12:00:00.001Z", "2026-01-31T12:00:00.001Z", "1999-12-31T23:59:59.999Z"];
-    const written = times.map((time) => JSON.parse(cloudEvents.encode({ ...envelope, sentAt: new Date(time) }).body.toString()).time);
-    expect(written).toEqual(times);
+  test("time, type and source of each envelope are its own, although the text of the last is kept", () => {
+    const first = { sentAt: new Date("2026-01-31T12:00:00.001Z"), messageType: "shop.order-placed", source: "shop" };
+    const given = [
+      first,
+      { ...first, sentAt: new Date(first.sentAt) },
+      { ...first, messageType: "shop.paid" },
+      { ...first, messageType: "shop.paid", source: "till" },
+      { ...first, source: "till" },
+      { ...first, sentAt: new Date("1999-12-31T23:59:59.999Z") },
+    ];
+    const written = given.map((own) => JSON.parse(cloudEvents.encode({ ...envelope, ...own }).body.toString()));
+    expect(written.map(({ time, type, source }) => ({ sentAt: new Date(time), messageType: type, source }))).toEqual(given);
+  });
+
+  test("ids that are alike and ids that are not are each written as they are", () => {
+    for (const messageId of ["a", 'a "quoted"'])
+      for (const correlationId of [messageId, "b"])
+        for (const conversationId of [messageId, "b", "c"]) {
+          const ids = { messageId, correlationId, conversationId };
+          const { body, contentType } = cloudEvents.encode({ ...envelope, ...ids });
+          expect(cloudEvents.decode(body, { contentType }, {})).toMatchObject(ids);
+        }
   });
 
   test("every character of an attribute is either escaped and read as it was, or refused", () => {
