@@ -161,20 +161,40 @@ test.each(Object.entries(foreign))("a message with %s is left to the client", (_
   expect(bytesOf(batch)).toEqual(before);
 });
 
-test("a batch that is sealed takes no more, keeps its bytes, and no more memory than them", () => {
+test.each([1, 40])("a batch of %i that is sealed takes no more, keeps its bytes, and at most four times their memory", (count) => {
   const batch = MessageBatch.begin(100_000);
-  batch.tryAddMessage(plain);
+  for (let i = 0; i < count; i++) batch.tryAddMessage(plain);
   const before = Buffer.from(bytesOf(batch));
   batch.seal();
   const next = MessageBatch.begin(100_000);
-  next.tryAddMessage({ ...plain, messageId: "another" });
+  for (let i = 0; i < count; i++) next.tryAddMessage({ ...plain, messageId: "another" });
   expect(batch.tryAddMessage(plain)).toBe(false);
   expect(bytesOf(batch)).toEqual(before);
-  expect(batch).toMatchObject({ count: 1, sizeInBytes: before.length });
+  expect(batch).toMatchObject({ count, sizeInBytes: before.length });
+  batch.seal();
+  expect(bytesOf(batch)).toEqual(before);
   const large = MessageBatch.begin(100_000);
-  large.tryAddMessage({ ...plain, body: randomBytes(50_000) });
+  large.tryAddMessage({ ...plain, body: randomBytes(20_000) });
   large.seal();
-  expect(bytesOf(large).buffer.byteLength).toBe(large.sizeInBytes);
+  expect(bytesOf(large).buffer.byteLength).toBeLessThanOrEqual(4 * large.sizeInBytes);
+});
+
+test("the memory of a batch becomes that of others when it is let go of, and not before", () => {
+  const memory = (batch: MessageBatch): ArrayBufferLike => {
+    batch.tryAddMessage({ ...plain, body: randomBytes(30_000) });
+    batch.seal();
+    return bytesOf(batch).buffer;
+  };
+  const batches = Array.from({ length: 6 }, () => MessageBatch.begin(100_000));
+  const used = new Set(batches.map(memory));
+  expect(used.size).toBe(batches.length);
+  for (const batch of batches) {
+    batch.letGo();
+    batch.letGo();
+  }
+  const next = Array.from({ length: 6 }, () => memory(MessageBatch.begin(100_000)));
+  expect(next.filter((each) => used.has(each)).length).toBe(4);
+  expect(new Set(next).size).toBe(next.length);
 });
 
 test("the batches of this client come out as ours do", async () => {

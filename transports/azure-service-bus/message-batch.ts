@@ -15,10 +15,14 @@ import {
 const WRITER_BYTES = 65_536;
 /** One that has grown larger is not kept. */
 const MAX_SPARE_BYTES = 262_144;
+/** As many are kept for the batches to come; as a rule there are as many batches on their way at one time. */
+const MAX_SPARES = 4;
+/** A batch that fills less of its writer than this part is copied out of it: it may wait long for its answer. */
+const WORTH_KEEPING = 1 / 4;
 const NOTHING = Buffer.alloc(0);
 
-/** Of the batch that was written last, for the next one: they are written one after the other. */
-let spare: AmqpWriter | undefined;
+/** Of batches that were answered. */
+const spares: AmqpWriter[] = [];
 
 /**
  * A batch for the client's sender that encodes its messages by itself, once, into one buffer. The client makes some twenty objects and buffers for each message, and copies
@@ -29,9 +33,10 @@ export class MessageBatch implements ServiceBusMessageBatch {
   count = 0;
   /** The client asks for it: it has begun no spans for these messages. */
   readonly _messageSpanContexts: readonly never[] = [];
-  /** Until it is sealed. */
+  /** Until its bytes are copied, or read by nobody any more. */
   #writer: AmqpWriter | undefined;
-  #sealed: Buffer = NOTHING;
+  #isSealed = false;
+  #copied: Buffer = NOTHING;
 
   private constructor(maxBytes: number, writer: AmqpWriter) {
     this.maxSizeInBytes = maxBytes;
@@ -40,19 +45,17 @@ export class MessageBatch implements ServiceBusMessageBatch {
   }
 
   static begin(maxBytes: number): MessageBatch {
-    const writer = spare ?? new AmqpWriter(WRITER_BYTES);
-    spare = undefined;
-    return new MessageBatch(maxBytes, writer);
+    return new MessageBatch(maxBytes, spares.pop() ?? new AmqpWriter(WRITER_BYTES));
   }
 
   get sizeInBytes(): number {
-    return this.#writer?.position ?? this.#sealed.length;
+    return this.#writer?.position ?? this.#copied.length;
   }
 
   /** @returns whether it is in the batch: it has room there, and is one that we can write (see {@link isPlain}) */
   tryAddMessage(message: OutgoingServiceBusMessage): boolean {
     const writer = this.#writer;
-    if (!writer || !isPlain(message)) return false;
+    if (!writer || this.#isSealed || !isPlain(message)) return false;
     const start = writer.position;
     writer.reserve(2 * (mostHeadBytes(message) + MOST_DATA_HEAD_BYTES) + message.body.length);
     if (this.count === 0) writeHead(writer, message);
@@ -67,15 +70,22 @@ export class MessageBatch implements ServiceBusMessageBatch {
 
   /** The client asks for it: the message that is sent. */
   _generateMessage(): Buffer {
-    return this.#writer?.written ?? this.#sealed;
+    return this.#writer?.written ?? this.#copied;
   }
 
-  /** Takes no more messages, and from here on as much memory as its bytes, for as long as the service does not answer. */
+  /** Takes no more messages, and from here on not much more memory than its bytes, for as long as the service does not answer. */
   seal(): void {
-    if (!this.#writer) return;
-    this.#sealed = Buffer.from(this.#writer.written);
-    if (this.#writer.capacity <= MAX_SPARE_BYTES) spare = this.#writer;
+    this.#isSealed = true;
+    if (!this.#writer || this.#writer.position >= WORTH_KEEPING * this.#writer.capacity) return;
+    this.#copied = Buffer.from(this.#writer.written);
+    this.letGo();
+  }
+
+  /** The service has answered that it has the batch, and nobody reads its bytes any more: others may be written over them. */
+  letGo(): void {
+    const writer = this.#writer;
     this.#writer = undefined;
+    if (writer && writer.capacity <= MAX_SPARE_BYTES && spares.length < MAX_SPARES) spares.push(writer);
   }
 }
 
@@ -120,6 +130,6 @@ export function isWrittenAlike(batch: ServiceBusMessageBatch): boolean {
   } catch {
     return false;
   } finally {
-    own.seal();
+    own.letGo();
   }
 }

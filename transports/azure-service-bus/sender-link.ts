@@ -214,6 +214,7 @@ export class SenderLink {
     const abortSignal = AbortSignal.timeout(this.#connection.requestTimeoutMs);
     try {
       await this.#sender.sendMessages(payload, { abortSignal });
+      if (payload instanceof MessageBatch) payload.letGo();
       this.#connection.heard();
       this.#unanswered = 0;
       for (const entry of entries) entry.sent();
