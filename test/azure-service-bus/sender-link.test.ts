@@ -3,6 +3,7 @@ import { expect, test, vi } from "vitest";
 import { loadClient } from "../../transports/azure-service-bus/client.js";
 import { ManagedClient } from "../../transports/azure-service-bus/connection.js";
 import { resolveOptions } from "../../transports/azure-service-bus/options.js";
+import { RequestTimeouts } from "../../transports/azure-service-bus/request-timeouts.js";
 import { SenderLink } from "../../transports/azure-service-bus/sender-link.js";
 import { SendCall, Submission } from "../../transports/azure-service-bus/submission.js";
 
@@ -55,6 +56,17 @@ test("a connection that answers no send is made anew, though batches can be begu
   for (let i = 0; i < 3 && resets.length === 0; i++) await publish();
   expect(resets).toEqual(["2 requests in a row were not answered"]);
   await connection.close(performance.now());
+});
+
+test("requests that begin within one moment end by one signal, none of them before its time is up", async () => {
+  const timeouts = new RequestTimeouts(200);
+  const began = performance.now();
+  const { current } = timeouts;
+  expect(timeouts.current).toBe(current);
+  await vi.waitFor(() => expect(timeouts.current).not.toBe(current));
+  expect(performance.now() - began).toBeGreaterThanOrEqual(100);
+  await vi.waitFor(() => expect(current.aborted).toBe(true));
+  expect(performance.now() - began).toBeGreaterThanOrEqual(300);
 });
 
 test("a link that answers nothing while its connection lives is made anew", async () => {

@@ -8,6 +8,7 @@ import type { ServiceBusModule } from "./client.js";
 import { connectError, namespaceOf } from "./connect-error.js";
 import { type AzureServiceBusError, isNotFound, isTimeout, serviceAnswer, unavailable } from "./errors.js";
 import type { ResolvedOptions } from "./options.js";
+import { RequestTimeouts } from "./request-timeouts.js";
 import { answered, settledBy } from "./time-limit.js";
 
 const FIRST_WAIT_MS = 200;
@@ -31,6 +32,7 @@ export class ManagedClient {
   readonly #name: string;
   readonly #logger: Logger;
   readonly #clientTimeoutMs: number | undefined;
+  readonly #requestTimeouts: RequestTimeouts;
   readonly #closing = new AbortController();
   readonly #listeners = new Set<(reason: string) => void>();
   #client: ServiceBusClient;
@@ -47,6 +49,7 @@ export class ManagedClient {
     this.#clientTimeoutMs = clientTimeoutMs;
     this.#module = module;
     this.#options = options;
+    this.#requestTimeouts = new RequestTimeouts(options.operationTimeoutMs);
     this.#name = name;
     this.#logger = logger;
     this.#client = this.#make();
@@ -70,6 +73,11 @@ export class ManagedClient {
 
   get requestTimeoutMs(): number {
     return this.#options.operationTimeoutMs;
+  }
+
+  /** Aborts when a request that begins now should have been answered. */
+  get requestTimeout(): AbortSignal {
+    return this.#requestTimeouts.current;
   }
 
   /** Tells `listener` when the client is replaced. @returns how to leave */

@@ -211,7 +211,7 @@ export class SenderLink {
     }
     const client = this.#client;
     // Given up by us, and not by the client, whose own timer ends the process when it goes off after its link was lost (rhea-promise 3.0.3, `get address`).
-    const abortSignal = AbortSignal.timeout(this.#connection.requestTimeoutMs);
+    const abortSignal = this.#connection.requestTimeout;
     try {
       await this.#sender.sendMessages(payload, { abortSignal });
       if (payload instanceof MessageBatch) payload.letGo();
