@@ -179,7 +179,7 @@ export abstract class PrimaryQueue<D extends QueueDescription | SubscriptionDesc
 
   /** Whether a message's header is larger than Azure takes; such a message goes to the dead-letter queue. */
   protected refuseLargeHeader(message: QueuedMessage): boolean {
-    if (message.bare.length <= MAX_HEADER_SIZE || headerSize(message.bare) <= MAX_HEADER_SIZE) return false;
+    if (message.size <= MAX_HEADER_SIZE || headerSize(message.bare) <= MAX_HEADER_SIZE) return false;
     this.deadLetter(message, "HeaderSizeExceeded", "The size quota for this stream has been exceeded.");
     return true;
   }
