@@ -35,13 +35,6 @@ export class Decoder extends ByteReader {
     this.take(this.#sizeAfter(code));
   }
 
-  /** The bytes of one value, as they stand: a view. */
-  readEncoded(): Buffer {
-    const start = this.position;
-    this.skipValue();
-    return this.bytes.subarray(start, this.position);
-  }
-
   /** The start of a described list or value whose descriptor is a number: that number, or undefined when it is another value. */
   readDescriptor(): number | undefined {
     if (this.byte() !== 0x00) throw new DecodeError("a described value was expected");

@@ -75,8 +75,8 @@ export class IncomingLink extends Link {
     }
     partial.settled ||= transfer.settled ?? false;
     partial.bytes += view.length;
-    // What is beyond the limit is counted, for the text of the refusal, but not kept. What waits for more must not keep the network's buffer.
-    if (partial.bytes <= this.#maxMessageSize) partial.chunks.push(transfer.more ? keptCopy(view) : view);
+    // What is beyond the limit is counted, for the text of the refusal, but not kept. What waits for more must not keep much of the network's buffer besides.
+    if (partial.bytes <= this.#maxMessageSize) partial.chunks.push(transfer.more && isSmallPart(view) ? keptCopy(view) : view);
     this.#partial = transfer.more ? partial : undefined;
     if (!transfer.more) this.#complete(partial);
   }
@@ -146,4 +146,9 @@ export class IncomingLink extends Link {
     this.#credit = CREDIT - this.#unanswered;
     this.session.sendFlow({ handle: this.handle, deliveryCount: this.#deliveryCount, linkCredit: this.#credit });
   }
+}
+
+/** Whether most of the memory that it keeps is not its own. */
+function isSmallPart(view: Buffer): boolean {
+  return 2 * view.length < view.buffer.byteLength;
 }

@@ -7,7 +7,7 @@ import type { IncomingMessage } from "./contracts.js";
 import type { QueueDescription, TopicDescription } from "./descriptions.js";
 import { DuplicateHistory, duplicateKey } from "./duplicate-history.js";
 import { errors } from "./errors.js";
-import { type Identity, readIdentity } from "./message-sections.js";
+import { readMessageId, readSessionId } from "./message-sections.js";
 import { sends } from "./primary-queue.js";
 import type { MessageContent } from "./queued-message.js";
 
@@ -58,8 +58,7 @@ export class Intake {
   }
 
   /** Reads what a queue needs to know of a message; refuses what is none. */
-  read(message: IncomingMessage): MessageContent & Identity {
-    const identity = identityOf(message.bare);
+  read(message: IncomingMessage): MessageContent {
     const at = integerOf(message.annotations?.get(SCHEDULED_ENQUEUE_TIME) ?? null);
     return {
       durable: message.durable,
@@ -68,8 +67,7 @@ export class Intake {
       annotations: message.annotations,
       deliveryAnnotations: message.deliveryAnnotations,
       bare: keptCopy(message.bare),
-      messageId: identity.messageId,
-      sessionId: identity.sessionId,
+      sessionId: read(readSessionId, message.bare),
       scheduledEnqueueTime: at === undefined ? undefined : Number(at),
       hops: 0,
     };
@@ -79,7 +77,7 @@ export class Intake {
   isDuplicate(bare: Buffer): boolean {
     const { description } = this.#state();
     if (!description.requiresDuplicateDetection) return false;
-    const key = duplicateKey(identityOf(bare).messageId);
+    const key = duplicateKey(read(readMessageId, bare));
     if (key === undefined) return false;
     const now = this.#context.timers.now();
     const seen = this.history.check(key, now, description.duplicateDetectionHistoryTimeWindow);
@@ -88,9 +86,9 @@ export class Intake {
   }
 }
 
-function identityOf(bare: Buffer): Identity {
+function read<T>(reader: (bare: Buffer) => T, bare: Buffer): T {
   try {
-    return readIdentity(bare);
+    return reader(bare);
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error;
     throw new BrokerError("amqp:decode-error", `The message cannot be read: ${error.message}.`);

@@ -61,22 +61,25 @@ export function readProperties(bare: Buffer): readonly AmqpValue[] {
   return isList(value) ? value : [];
 }
 
-/** What a queue needs of every message, read without decoding the rest. */
-export interface Identity {
-  readonly messageId: AmqpValue;
-  readonly sessionId: string | undefined;
+/** Null when there is none. @throws DecodeError (of src/amqp) when `bare` does not start with sections of a message. */
+export function readMessageId(bare: Buffer): AmqpValue {
+  return readProperty(bare, PropertyIndex.messageId);
 }
 
 /** @throws DecodeError (of src/amqp) when `bare` does not start with sections of a message. */
-export function readIdentity(bare: Buffer): Identity {
+export function readSessionId(bare: Buffer): string | undefined {
+  return textOf(readProperty(bare, PropertyIndex.groupId));
+}
+
+/** One of the properties, without decoding the rest. */
+function readProperty(bare: Buffer, index: number): AmqpValue {
   const { properties } = locate(bare);
-  if (!properties) return { messageId: null, sessionId: undefined };
+  if (!properties) return null;
   const decoder = new Decoder(bare, properties.valueAt);
   const { count } = decoder.readListHead();
-  const messageId = count > 0 ? decoder.readValue() : null;
-  for (let at = 1; at < PropertyIndex.groupId && at < count; at++) decoder.skipValue();
-  const sessionId = count > PropertyIndex.groupId ? textOf(decoder.readValue()) : undefined;
-  return { messageId, sessionId };
+  if (count <= index) return null;
+  for (let at = 0; at < index; at++) decoder.skipValue();
+  return decoder.readValue();
 }
 
 /** The application properties with their AMQP types. */

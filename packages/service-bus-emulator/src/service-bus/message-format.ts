@@ -19,8 +19,11 @@ const LOCK_TOKEN = "x-opt-lock-token";
 /** The type code of null. */
 const NULL = 0x40;
 
-/** A map without entries, in its short form and in its long one. */
-const EMPTY_MAPS: readonly Buffer[] = [Buffer.from([0xc1, 1, 0]), Buffer.from([0xd1, 0, 0, 0, 4, 0, 0, 0, 0])];
+/** Type codes of maps, and what one without entries takes. */
+const MAP_8 = 0xc1;
+const MAP_32 = 0xd1;
+const EMPTY_MAP_8_BYTES = 3;
+const EMPTY_MAP_32_BYTES = 9;
 
 /** Annotations that the broker sets: a client's own ones of the same names would lie. */
 const BROKER_ANNOTATIONS: ReadonlySet<string> = new Set([
@@ -112,10 +115,11 @@ function readHeader(value: AmqpValue): Header {
 
 /** Binaries and UUIDs are views of what they are read from: of a copy, else the message would keep all that came from the network with it. */
 function readAnnotations(decoder: Decoder): Map<string, AmqpValue> | undefined {
-  const encoded = decoder.readEncoded();
+  const start = decoder.position;
+  decoder.skipValue();
   // Nearly every message has an empty map here: nothing of it is kept.
-  if (EMPTY_MAPS.some((empty) => encoded.equals(empty))) return undefined;
-  const value = new Decoder(keptCopy(encoded)).readValue();
+  if (isEmptyMap(decoder.bytes, start, decoder.position)) return undefined;
+  const value = new Decoder(keptCopy(decoder.bytes.subarray(start, decoder.position))).readValue();
   if (!isMap(value)) return undefined;
   const annotations = new Map<string, AmqpValue>();
   for (const [key, entry] of value.entries) {
@@ -123,6 +127,12 @@ function readAnnotations(decoder: Decoder): Map<string, AmqpValue> | undefined {
     if (name !== undefined) annotations.set(name, entry);
   }
   return annotations;
+}
+
+function isEmptyMap(bytes: Buffer, start: number, end: number): boolean {
+  const code = bytes[start];
+  if (code === MAP_8) return end - start === EMPTY_MAP_8_BYTES && bytes[end - 1] === 0;
+  return code === MAP_32 && end - start === EMPTY_MAP_32_BYTES && bytes.readUInt32BE(end - 4) === 0;
 }
 
 /**
