@@ -20,6 +20,13 @@ export class Mistakes {
     return this.#found;
   }
 
+  /** The text that an option is, if it is given. Anything else, and text without a character, is noted. */
+  text(name: string, given: unknown): string | undefined {
+    if (given === undefined || (typeof given === "string" && given !== "")) return given;
+    this.add(`${name} must be text that is not empty.`);
+    return undefined;
+  }
+
   /** Notes every key of `given` that is not among `known`, with the nearest known name as a suggestion. */
   unknownKeys(where: string, given: object, known: readonly string[]): void {
     for (const key of Object.keys(given)) {

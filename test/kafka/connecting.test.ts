@@ -1,5 +1,4 @@
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 import { isInstalled, KAFKA_4 } from "../../scripts/brokers.d/support/kafka-programs.mjs";
 import type { KafkaOptions } from "../../transports/kafka/index.js";
 import { brokerScripts, type KafkaNode } from "../faults/transports/kafka-control.js";
+import { selfSigned } from "../support/self-signed.js";
 import { eventually } from "./support/eventually.js";
 import { Bench, type Inbox, message, Port } from "./support/port.js";
 
@@ -95,38 +95,22 @@ const PORT = 19_296;
 const SECURE_PORT = 19_297;
 const TLS_PORT = 19_299;
 
-/** A certificate for "localhost" that signs itself, and the file from which Kafka reads it with its key. */
-function selfSigned(): { readonly folder: string; readonly cert: string; readonly keystore: string } {
+/** A certificate, and the file from which Kafka reads it with its key. */
+function storedCertificate(): { readonly folder: string; readonly cert: string; readonly keystore: string } {
   const folder = mkdtempSync(join(tmpdir(), "trolleybus-kafka-tls-"));
-  const [key, cert, keystore] = ["key.pem", "cert.pem", "keystore.pem"].map((name) => join(folder, name)) as [string, string, string];
-  execFileSync(
-    "openssl",
-    [
-      "req",
-      "-x509",
-      "-newkey",
-      "rsa:2048",
-      "-nodes",
-      "-days",
-      "2",
-      "-subj",
-      "/CN=localhost",
-      "-addext",
-      "subjectAltName=DNS:localhost",
-    ].concat(["-keyout", key, "-out", cert]),
-    { stdio: "ignore" },
-  );
-  writeFileSync(keystore, readFileSync(key, "utf8") + readFileSync(cert, "utf8"));
-  return { folder, cert: readFileSync(cert, "utf8"), keystore };
+  const keystore = join(folder, "keystore.pem");
+  const { key, cert } = selfSigned("localhost");
+  writeFileSync(keystore, key + cert);
+  return { folder, cert, keystore };
 }
 
 describe.skipIf(!isInstalled(KAFKA_4))("a broker that asks who we are", () => {
   let broker: KafkaNode;
-  let certificate: ReturnType<typeof selfSigned>;
+  let certificate: ReturnType<typeof storedCertificate>;
   const secure = { brokers: `127.0.0.1:${SECURE_PORT}`, sasl: { mechanism: "plain", username: "orders", password: "hunter2" } } as const;
 
   beforeAll(async () => {
-    certificate = selfSigned();
+    certificate = storedCertificate();
     broker = (await brokerScripts()).kafkaControl({
       name: "kafka-secure",
       port: PORT,
@@ -222,7 +206,12 @@ describe.skipIf(!isInstalled(KAFKA_4))("a broker that asks who we are", () => {
     const another = await errorOf(portTo({ brokers, tls: { ca, serverName: "elsewhere" } }).open(AbortSignal.timeout(15_000)));
     expect(another).toMatchObject({ code: "configuration", message: expect.stringContaining("tls.serverName") });
 
-    const port = await bench.port({ brokers, tls: { ca } });
+    // The certificate is renewed after the bus was made.
+    const caFile = join(certificate.folder, "ca.pem");
+    writeFileSync(caFile, selfSigned("localhost").cert);
+    const port = bench.newPort({ brokers, tls: { caFile } });
+    writeFileSync(caFile, ca);
+    await port.open();
     await port.transport.provision({ events: ["a.thing"], endpoints: [] }, "create");
     expect(await port.send(message({ event: "a.thing" }, "x"))).toEqual([{ outcome: "sent" }]);
 

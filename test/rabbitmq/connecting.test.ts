@@ -1,6 +1,5 @@
-import { execFileSync } from "node:child_process";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect as connectTcp, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,6 +10,7 @@ import type { TransportError } from "../../src/contracts/transport.js";
 import { connectError, mistakeInServer } from "../../transports/rabbitmq/connect-error.js";
 import { rabbitmq } from "../../transports/rabbitmq/index.js";
 import { describeWithRabbitmq } from "../support/brokers.js";
+import { selfSigned } from "../support/self-signed.js";
 import { TcpProxy } from "../support/tcp-proxy.js";
 import { eventually } from "./support/eventually.js";
 import { Bench, message } from "./support/port.js";
@@ -202,7 +202,14 @@ describeWithRabbitmq("connecting", ({ url, managementUrl }) => {
     );
     expect(wrongName).toMatchObject({ code: "configuration" });
 
-    const port = await bench.port({ url: secure("localhost"), tls: { ca: certificate.cert } });
+    // The certificate is renewed after the bus was made.
+    const folder = mkdtempSync(join(tmpdir(), "trolleybus-tls-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const caFile = join(folder, "ca.pem");
+    writeFileSync(caFile, selfSigned("localhost").cert);
+    const port = bench.newPort({ url: secure("localhost"), tls: { caFile } });
+    writeFileSync(caFile, certificate.cert);
+    await port.open();
     await port.transport.provision({ events: [], endpoints: [bench.plan("shipping")] }, "create");
     expect((await port.send(message({ endpoint: "shipping" }, "1")))[0]?.outcome).toBe("sent");
   });
@@ -295,32 +302,3 @@ describe("the transport before it is opened", () => {
     await transport.close(performance.now());
   });
 });
-
-function selfSigned(name: string): { key: string; cert: string } {
-  const folder = mkdtempSync(join(tmpdir(), "trolleybus-tls-"));
-  const [key, cert] = [join(folder, "key.pem"), join(folder, "cert.pem")];
-  execFileSync(
-    "openssl",
-    [
-      "req",
-      "-x509",
-      "-newkey",
-      "rsa:2048",
-      "-nodes",
-      "-days",
-      "2",
-      "-keyout",
-      key,
-      "-out",
-      cert,
-      "-subj",
-      `/CN=${name}`,
-      "-addext",
-      `subjectAltName=DNS:${name}`,
-    ],
-    { stdio: "ignore" },
-  );
-  const pair = { key: readFileSync(key, "utf8"), cert: readFileSync(cert, "utf8") };
-  rmSync(folder, { recursive: true });
-  return pair;
-}

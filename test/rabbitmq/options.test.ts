@@ -126,10 +126,10 @@ describe("options", () => {
     const caFile = join(folder, "ca.pem");
     writeFileSync(caFile, "the authority");
 
-    expect(resolveOptions({ url: "amqps://x", tls: { caFile } }).tls.ca).toBe("the authority");
-    expect(optionsFromUrl(`amqps://x?ca-file=${encodeURIComponent(caFile)}&server-name=rabbit.internal`).tls).toMatchObject({
+    expect(resolveOptions({ url: "amqps://x", tls: { caFile } }).tls.connectOptions).toEqual({ ca: "the authority" });
+    expect(optionsFromUrl(`amqps://x?ca-file=${encodeURIComponent(caFile)}&server-name=rabbit.internal`).tls.connectOptions).toEqual({
       ca: "the authority",
-      serverName: "rabbit.internal",
+      servername: "rabbit.internal",
     });
     expect(mistakesIn({ url: "amqps://x", tls: { ca: "pem", caFile } })).toContain("one is enough");
   });

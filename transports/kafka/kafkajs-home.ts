@@ -1,5 +1,5 @@
 import { connect as connectSocket, isIP, type Socket } from "node:net";
-import { type ConnectionOptions, connect as connectTls } from "node:tls";
+import { connect as connectTls } from "node:tls";
 import type * as Kafkajs from "kafkajs";
 import type { Logger } from "../../src/contracts/logger.js";
 import { fillRequests } from "./filled-requests.js";
@@ -35,11 +35,9 @@ export function kafkajsHome(module: KafkajsModule, options: ResolvedOptions, cli
   const rests = new Map<string, number>();
   const membership: Membership = { memberId: undefined, isJoining: false };
   let isCut = false;
-  const socketFactory: Kafkajs.ISocketFactory = ({ host, port, ssl, onConnect }) => {
-    // kafkajs hands over the options of TLS, or nothing, whatever its types say.
-    const secure = ssl as typeof ssl | null | undefined;
-    const socket = secure
-      ? connectTls({ host, port, ...(isIP(host) === 0 && { servername: host }), ...secure }, onConnect)
+  const socketFactory: Kafkajs.ISocketFactory = ({ host, port, onConnect }) => {
+    const socket = options.tls
+      ? connectTls({ host, port, ...(isIP(host) === 0 && { servername: host }), ...options.tls.connectOptions }, onConnect)
       : connectSocket({ host, port }, onConnect);
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
     socket.setNoDelay(true);
@@ -58,7 +56,7 @@ export function kafkajsHome(module: KafkajsModule, options: ResolvedOptions, cli
   const kafka = new module.Kafka({
     clientId,
     brokers: [...options.brokers],
-    ...(options.tls && { ssl: tlsOf(options.tls) }),
+    ssl: options.tls !== undefined,
     ...(options.sasl && { sasl: saslOf(options.sasl) }),
     connectionTimeout: options.connectTimeoutMs,
     authenticationTimeout: options.connectTimeoutMs,
@@ -79,15 +77,6 @@ export function kafkajsHome(module: KafkajsModule, options: ResolvedOptions, cli
       isCut = true;
       for (const socket of sockets) socket.destroy(new Error("the connection was given up"));
     },
-  };
-}
-
-function tlsOf({ ca, cert, key, passphrase, serverName }: NonNullable<ResolvedOptions["tls"]>): ConnectionOptions {
-  return {
-    ...(ca !== undefined && { ca }),
-    ...(cert !== undefined && { cert, key }),
-    ...(passphrase !== undefined && { passphrase }),
-    ...(serverName !== undefined && { servername: serverName }),
   };
 }
 

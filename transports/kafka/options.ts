@@ -4,7 +4,8 @@ import { parseDuration } from "../../src/util/duration.js";
 import { Mistakes } from "../../src/util/mistakes.js";
 import { mistakeInMessageType } from "../../src/util/names.js";
 import { isOptionsObject, optionsIn } from "../../src/util/options-object.js";
-import { type KafkaSaslOptions, type KafkaTlsOptions, type ResolvedTls, resolveSasl, resolveTls } from "./security-options.js";
+import type { TlsMaterial } from "../../src/util/tls-material.js";
+import { type KafkaSaslOptions, type KafkaTlsOptions, resolveSasl, resolveTls } from "./security-options.js";
 import { brokersOf, type KafkaUrl, partsOfUrl } from "./url.js";
 
 /** What `kafka()` takes. */
@@ -55,7 +56,7 @@ export type StartPosition = "now" | "beginning" | { readonly time: number };
 export interface ResolvedOptions {
   readonly brokers: readonly string[];
   readonly clientId: string | undefined;
-  readonly tls: ResolvedTls | undefined;
+  readonly tls: TlsMaterial | undefined;
   readonly sasl: KafkaSaslOptions | undefined;
   readonly compression: KafkaCompression;
   readonly codecs: Readonly<Partial<Record<"snappy" | "lz4" | "zstd", KafkaCodec>>>;
@@ -131,7 +132,7 @@ export function resolveOptions(given: KafkaOptions, headline = "Wrong options fo
   const codecs = codecsOf(options["codecs"], mistakes);
   const resolved: ResolvedOptions = {
     brokers: brokers(options, url, mistakes),
-    clientId: text("clientId", options["clientId"] ?? parameters["client-id"], mistakes),
+    clientId: mistakes.text("clientId", options["clientId"] ?? parameters["client-id"]),
     tls: resolveTls(options["tls"], parameters, mistakes),
     sasl: resolveSasl(options["sasl"], { ...url, mechanism: parameters["sasl"] }, mistakes),
     compression: compression(options["compression"] ?? parameters["compression"] ?? "none", codecs, mistakes),
@@ -250,13 +251,6 @@ function start(value: unknown, mistakes: Mistakes): StartPosition {
   if (!Number.isNaN(time)) return { time };
   mistakes.add('from must be "now", "beginning" or a date.');
   return "now";
-}
-
-function text(name: string, value: unknown, mistakes: Mistakes): string | undefined {
-  if (value === undefined) return undefined;
-  if (typeof value === "string" && value !== "") return value;
-  mistakes.add(`${name} must be text that is not empty.`);
-  return undefined;
 }
 
 function timeout(name: string, value: unknown, mistakes: Mistakes): number {

@@ -225,10 +225,7 @@ export class ManagedConnection {
           clientProperties: { connection_name: this.#name },
           // Node's sockets take a signal that destroys them: the one public way to get rid of a server that does not answer.
           ...{ signal: socket.signal },
-          ...(tls.ca === undefined ? {} : { ca: tls.ca }),
-          ...(tls.cert === undefined ? {} : { cert: tls.cert, key: tls.key }),
-          ...(tls.passphrase === undefined ? {} : { passphrase: tls.passphrase }),
-          ...(tls.serverName === undefined ? {} : { servername: tls.serverName }),
+          ...tls.connectOptions,
         },
       );
       const live = new LiveConnection(model, socket);

@@ -98,11 +98,5 @@ function serverName(host: string): { servername?: string } {
 function connectTo(address: Address, { tls }: ResolvedOptions, signal: AbortSignal): Socket {
   const where = { host: address.host, port: address.port, signal };
   if (!address.secure) return connectTcp(where);
-  return connectTls({
-    ...where,
-    ...serverName(tls.serverName ?? address.host),
-    ...(tls.ca === undefined ? {} : { ca: tls.ca }),
-    ...(tls.cert === undefined ? {} : { cert: tls.cert, key: tls.key }),
-    ...(tls.passphrase === undefined ? {} : { passphrase: tls.passphrase }),
-  });
+  return connectTls({ ...where, ...serverName(tls.serverName ?? address.host), ...tls.connectOptions });
 }

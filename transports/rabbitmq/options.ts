@@ -1,9 +1,9 @@
-import { readFileSync } from "node:fs";
 import type { TransportConfig } from "../../src/contracts/bus-options.js";
 import type { Duration } from "../../src/contracts/duration.js";
 import { parseDuration } from "../../src/util/duration.js";
 import { Mistakes } from "../../src/util/mistakes.js";
 import { isOptionsObject, optionsIn } from "../../src/util/options-object.js";
+import { TlsMaterial } from "../../src/util/tls-material.js";
 import { type Address, addressFromUrl } from "./url.js";
 
 /** What `rabbitmq()` takes. */
@@ -31,7 +31,7 @@ export interface RabbitMqOptions {
   readonly tls?: RabbitMqTlsOptions;
 }
 
-/** Certificates as PEM text, or the files that hold them. */
+/** Certificates as PEM text, or the files that hold them, which are read again for each connection. */
 export interface RabbitMqTlsOptions {
   /** Authorities that the server's certificate may come from. @default those that Node.js trusts */
   readonly ca?: string;
@@ -52,15 +52,7 @@ export interface ResolvedOptions {
   readonly heartbeatSeconds: number;
   readonly connectTimeoutMs: number;
   readonly connectionName: string | undefined;
-  readonly tls: ResolvedTls;
-}
-
-export interface ResolvedTls {
-  readonly ca: string | undefined;
-  readonly cert: string | undefined;
-  readonly key: string | undefined;
-  readonly passphrase: string | undefined;
-  readonly serverName: string | undefined;
+  readonly tls: TlsMaterial;
 }
 
 /** @default of {@link RabbitMqOptions.heartbeat}: a dead peer is noticed in 20 to 30 s, within the publish timeout of 30 s. */
@@ -79,17 +71,6 @@ const OPTIONS: readonly string[] = [
   "connectionName",
   "tls",
 ] satisfies (keyof RabbitMqOptions)[];
-const TLS_TEXTS = ["ca", "cert", "key"] as const;
-const TLS_OPTIONS: readonly string[] = [
-  "ca",
-  "caFile",
-  "cert",
-  "certFile",
-  "key",
-  "keyFile",
-  "passphrase",
-  "serverName",
-] satisfies (keyof RabbitMqTlsOptions)[];
 /** The parameters that a URL may carry, and the option that each stands for. */
 const PARAMETERS: Readonly<Record<string, keyof RabbitMqOptions | keyof RabbitMqTlsOptions>> = {
   heartbeat: "heartbeat",
@@ -109,8 +90,8 @@ export function resolveOptions(given: RabbitMqOptions, headline = "Wrong options
   else mistakes.add('the options must be an object, such as { url: "amqp://localhost" }.');
 
   const addresses = addressesOf(options["url"], mistakes);
-  const username = text("username", options["username"], mistakes);
-  const password = text("password", options["password"], mistakes);
+  const username = mistakes.text("username", options["username"]);
+  const password = mistakes.text("password", options["password"]);
   const parameters = commonParameters(addresses, mistakes);
   const tls = tlsOf(options["tls"], parameters, mistakes);
   const resolved: ResolvedOptions = {
@@ -121,10 +102,10 @@ export function resolveOptions(given: RabbitMqOptions, headline = "Wrong options
       options["connectTimeout"] ?? parameters["connect-timeout"] ?? DEFAULT_CONNECT_TIMEOUT,
       mistakes,
     ),
-    connectionName: text("connectionName", options["connectionName"] ?? parameters["connection-name"], mistakes),
+    connectionName: mistakes.text("connectionName", options["connectionName"] ?? parameters["connection-name"]),
     tls,
   };
-  if (!mistakes.any && Object.values(tls).some((value) => value !== undefined) && addresses.some((address) => !address.secure)) {
+  if (!mistakes.any && tls.isGiven && addresses.some((address) => !address.secure)) {
     mistakes.add('tls is given, but a URL begins with "amqp:", which does not encrypt. Write "amqps:".');
   }
   mistakes.throwIfAny(headline);
@@ -171,35 +152,9 @@ function commonParameters(addresses: readonly Address[], mistakes: Mistakes): Re
   return common;
 }
 
-function tlsOf(given: unknown, parameters: Readonly<Record<string, unknown>>, mistakes: Mistakes): ResolvedTls {
-  const options = optionsIn(given);
-  if (isOptionsObject(given)) mistakes.unknownKeys("tls", given, TLS_OPTIONS);
-  else if (given !== undefined) mistakes.add('tls must be an object, such as { caFile: "/etc/ssl/our-ca.pem" }.');
-  const [ca, cert, key] = TLS_TEXTS.map((name) => {
-    const inline = text(`tls.${name}`, options[name], mistakes);
-    const file = text(`tls.${name}File`, options[`${name}File`] ?? parameters[`${name}-file`], mistakes);
-    if (inline !== undefined && file !== undefined) mistakes.add(`tls.${name} and tls.${name}File are both given; one is enough.`);
-    return inline ?? (file === undefined ? undefined : contentOf(`tls.${name}File`, file, mistakes));
-  });
-  if ((cert === undefined) !== (key === undefined)) mistakes.add("tls.cert and tls.key belong together; one of them is missing.");
-  const passphrase = text("tls.passphrase", options["passphrase"], mistakes);
-  return { ca, cert, key, passphrase, serverName: text("tls.serverName", options["serverName"] ?? parameters["server-name"], mistakes) };
-}
-
-function contentOf(name: string, path: string, mistakes: Mistakes): string | undefined {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    mistakes.add(`${name}: ${error instanceof Error ? error.message : String(error)}.`);
-    return undefined;
-  }
-}
-
-function text(name: string, value: unknown, mistakes: Mistakes): string | undefined {
-  if (value === undefined) return undefined;
-  if (typeof value === "string" && value !== "") return value;
-  mistakes.add(`${name} must be text that is not empty.`);
-  return undefined;
+function tlsOf(given: unknown, parameters: Readonly<Record<string, unknown>>, mistakes: Mistakes): TlsMaterial {
+  if (given !== undefined && !isOptionsObject(given)) mistakes.add('tls must be an object, such as { caFile: "/etc/ssl/our-ca.pem" }.');
+  return new TlsMaterial(given, parameters, mistakes);
 }
 
 function seconds(name: string, value: unknown, mistakes: Mistakes): number {

@@ -30,3 +30,11 @@ test.each([
   expect(mistakes.all).toEqual([expect.stringContaining(`endpoint has no option "${key}"`)]);
   expect(mistakes.all[0]).toContain(told);
 });
+
+test("an option that is to be text is taken when it is, and noted when it is anything else or empty", () => {
+  const mistakes = new Mistakes();
+  expect([mistakes.text("a", "x"), mistakes.text("b", undefined)]).toEqual(["x", undefined]);
+  expect(mistakes.any).toBe(false);
+  expect([mistakes.text("c", ""), mistakes.text("d", 7)]).toEqual([undefined, undefined]);
+  expect(mistakes.all).toEqual(["c must be text that is not empty.", "d must be text that is not empty."]);
+});
