@@ -214,6 +214,19 @@ describeWithRabbitmq("connecting", ({ url, managementUrl }) => {
     expect((await port.send(message({ endpoint: "shipping" }, "1")))[0]?.outcome).toBe("sent");
   });
 
+  test("processes begin with different nodes of the list: the first would have the connections of all", async () => {
+    const bench = new Bench(url);
+    const target = new URL(url);
+    const listen = (): Promise<TcpProxy> => TcpProxy.listen({ targetHost: target.hostname, targetPort: Number(target.port || 5672) });
+    const proxies = [await listen(), await listen()];
+    for (const proxy of proxies) onTestFinished(() => proxy.close());
+    const nodes = proxies.map((proxy) => changed(url, (copy) => Object.assign(copy, { host: `127.0.0.1:${proxy.port}` })));
+
+    await Promise.all(Array.from({ length: 10 }, () => bench.port({ url: nodes })));
+
+    expect(proxies.map((proxy) => proxy.connections > 0)).toEqual([true, true]);
+  });
+
   test("close ends both connections and lets the process go", async () => {
     const bench = new Bench(url);
     const plan = bench.plan("shipping");

@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto";
 import { setMaxListeners } from "node:events";
 import type { ChannelModel } from "amqplib";
 import type { Logger } from "../../src/contracts/logger.js";
@@ -34,7 +35,8 @@ export class ManagedConnection {
   readonly #closing = new AbortController();
   #live: LiveConnection | undefined;
   #down = "not connected yet";
-  #next = 0;
+  /** Where it is tried next. Connections begin with different nodes: the first of the list would have those of all processes, and lead their queues. */
+  #next: number;
   #failedTries = 0;
   #run: Promise<void> | undefined;
 
@@ -42,6 +44,7 @@ export class ManagedConnection {
   constructor(client: AmqpClient, options: ResolvedOptions, name: string, logger: Logger) {
     this.#client = client;
     this.#options = options;
+    this.#next = randomInt(options.addresses.length);
     this.#name = name;
     this.#logger = logger;
     // Every endpoint that waits for the connection listens to it.
