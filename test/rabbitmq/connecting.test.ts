@@ -56,7 +56,7 @@ describeWithRabbitmq("connecting", ({ url, managementUrl }) => {
 
   test("a virtual host in which the user has no rights is named, with what the server says", async () => {
     const bench = new Bench(url);
-    await using user = await withUser(url, managementUrl ?? "", { configure: ".*", write: ".*", read: ".*" });
+    await using user = await withUser(url, managementUrl, { configure: ".*", write: ".*", read: ".*" });
     await user.forbid();
 
     const error = await errorOf(bench.newPort({ url: user.url }).open());
@@ -68,7 +68,7 @@ describeWithRabbitmq("connecting", ({ url, managementUrl }) => {
 
   test("a connection limit that is reached is waited for, since it passes", async () => {
     const bench = new Bench(url);
-    await using user = await withUser(url, managementUrl ?? "", { configure: ".*", write: ".*", read: ".*" });
+    await using user = await withUser(url, managementUrl, { configure: ".*", write: ".*", read: ".*" });
     await user.limitConnections(0);
     const port = bench.newPort({ url: user.url });
 

@@ -200,7 +200,7 @@ describeWithRabbitmq("topology", ({ url, managementUrl }) => {
     async () => {
       const bench = new Bench(url);
       const plan = bench.plan("shipping", { subscribed: ["test.thing"], retryDelaysMs: [1_000] });
-      await using user = await withUser(url, managementUrl ?? "", { configure: "^$", write: ".*", read: ".*" });
+      await using user = await withUser(url, managementUrl, { configure: "^$", write: ".*", read: ".*" });
       const port = await bench.port({ url: user.url });
 
       const error = await errorOf(port.transport.provision({ events: [], endpoints: [plan] }, "create"));
@@ -225,7 +225,7 @@ describeWithRabbitmq("topology", ({ url, managementUrl }) => {
       const bench = new Bench(url);
       const plan = bench.plan("shipping", { order });
       await (await bench.port()).transport.provision({ events: [], endpoints: [plan] }, "create");
-      await using user = await withUser(url, managementUrl ?? "", { configure: ".*", write: ".*", read: "^$" });
+      await using user = await withUser(url, managementUrl, { configure: ".*", write: ".*", read: "^$" });
       const port = await bench.port({ url: user.url });
 
       const error = await errorOf(port.receive(plan));

@@ -18,7 +18,9 @@ export interface TemporaryUser extends AsyncDisposable {
 }
 
 /** A user of the broker's virtual host `/`, made over the management API and gone when disposed of. */
-export async function withUser(url: string, managementUrl: string, permissions: Permissions): Promise<TemporaryUser> {
+export async function withUser(url: string, managementUrl: string | undefined, permissions: Permissions): Promise<TemporaryUser> {
+  if (managementUrl === undefined)
+    throw new Error("this test makes users, for which it needs a broker of scripts/brokers, not one that is given by RABBITMQ_URL");
   const name = `u${randomBytes(4).toString("hex")}`;
   const password = `secret-${randomBytes(6).toString("hex")}`;
   const management = new URL(managementUrl);
