@@ -51,7 +51,7 @@ export interface BusOptions extends Omit<EndpointOptions, "order"> {
   /** Within it the core sends again, with the same id, after a reconnect; then "refused" or "unknown". @default "30s" */
   readonly publishTimeout?: Duration;
   /**
-   * Publishes that wait for the broker, and messages held back by running consumers; beyond it `publish` rejects with "refused". One run of a consumer
+   * Publishes that wait for the broker, and messages held back by running consumers; beyond it `publish` rejects with "unavailable". One run of a consumer
    * may have as many of its own, whatever waits already: that is no fault of the message which it handles. @default 10_000
    */
   readonly maxPendingPublishes?: number;
