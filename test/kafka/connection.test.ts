@@ -11,12 +11,16 @@ import { eventually } from "./support/eventually.js";
 class Brokers {
   isAway = false;
   producers = 0;
+  tries = 0;
   asked = 0;
+  /** Of the producer: whether what it sends is still stored. */
+  areProducing = false;
   readonly told: (string | undefined)[] = [];
   readonly connection: KafkaConnection;
 
   constructor(brokers: readonly string[]) {
     const reach = async (): Promise<void> => {
+      this.tries++;
       if (this.isAway) throw new DriverError("unavailable", "connection refused");
     };
     const client = { connect: reach, disconnect: async () => {}, cut: () => {} };
@@ -29,7 +33,8 @@ class Brokers {
       admin: () => ({ ...client, brokers: ask, brokerConfig: async () => ({}) }) as unknown as DriverAdmin,
       producer: () => {
         this.producers++;
-        return client as unknown as DriverProducer;
+        const lastAnswered = (): number => (this.areProducing ? performance.now() : 0);
+        return Object.defineProperty({ ...client }, "lastAnswered", { get: lastAnswered }) as unknown as DriverProducer;
       },
     } as unknown as KafkaDriver;
     const options = resolveOptions({ brokers });
@@ -67,6 +72,19 @@ test("a connection that is lost while the brokers are there costs the publisher 
   await brokers.ask();
   expect(hasFailed).toBe(true);
   expect([brokers.producers, brokers.told]).toEqual([1, [undefined]]);
+});
+
+test("a producer whose messages are stored is kept while nobody else can connect, as when who checks passwords is away", async () => {
+  const brokers = new Brokers(["a:1"]);
+  await brokers.connection.open(AbortSignal.timeout(5_000));
+  const { producer } = brokers.connection;
+  brokers.areProducing = true;
+  brokers.isAway = true;
+  await brokers.ask();
+  const tries = brokers.tries;
+  await eventually("the admin to have tried in vain", () => brokers.tries >= tries + 3);
+  expect(brokers.connection.producer).toBe(producer);
+  expect(brokers.told).toEqual([undefined]);
 });
 
 test("brokers are asked every half a minute, also while nothing was published yet", async () => {

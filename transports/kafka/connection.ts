@@ -20,6 +20,7 @@ export class KafkaConnection {
   readonly #brokerCount: number;
   /** Of the admin, one after the other. */
   #failedTries = 0;
+  #failedSince = 0;
 
   /** @param producerChanged told `undefined` when messages can be sent again, else why they cannot */
   constructor(driver: KafkaDriver, options: ResolvedOptions, logger: Logger, producerChanged: (downReason: string | undefined) => void) {
@@ -82,11 +83,15 @@ export class KafkaConnection {
   }
 
   // The admin asks something every half a minute, a producer that nobody uses nothing: only another one tells whether it would be of use. Each try begins with another
-  // broker, of which one alone may be away.
+  // broker, of which one alone may be away. One that was answered meanwhile works, though no other could take its place now.
   #adminChanged(downReason: string | undefined): void {
-    this.#failedTries = downReason === undefined ? 0 : this.#failedTries + 1;
+    if (downReason === undefined) {
+      this.#failedTries = 0;
+      return;
+    }
+    if (this.#failedTries++ === 0) this.#failedSince = performance.now();
     const producer = this.#producer.current;
-    if (downReason !== undefined && producer && this.#failedTries >= this.#brokerCount)
+    if (producer && this.#failedTries >= this.#brokerCount && producer.lastAnswered < this.#failedSince)
       this.#producer.replace(producer, "no broker can be reached");
   }
 

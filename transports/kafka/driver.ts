@@ -31,6 +31,8 @@ export interface OutgoingBatch {
 
 /** Rejects with {@link DriverError}, in all its methods. */
 export interface DriverProducer {
+  /** `performance.now()` when it was last told that what it sent is stored. */
+  readonly lastAnswered: number;
   connect(): Promise<void>;
   /**
    * Appends the records with `acks: -1`, no partition's twice; resolves when all in-sync replicas have them. Tries once: a rejection

@@ -20,6 +20,8 @@ export class KafkajsProducer implements DriverProducer {
   /** For what is too large otherwise: that of the option, or the one that every client has. */
   readonly #shrinkingCodec: number;
 
+  lastAnswered: number = Number.NEGATIVE_INFINITY;
+
   constructor(home: KafkajsHome) {
     const { module, options } = home;
     this.#home = home;
@@ -52,6 +54,7 @@ export class KafkajsProducer implements DriverProducer {
     try {
       const request = this.#producer.sendBatch({ acks: -1, timeout: this.#timeoutMs, compression, topicMessages });
       const answers = await within(limitMs, request, () => new DriverError("timeout", "no answer in time"));
+      this.lastAnswered = performance.now();
       // kafkajs leaves out, without a word, what is for a partition that it does not know yet, and resolves.
       if (answers.length !== batches.length) {
         throw new DriverError("unavailable", `the broker answered for ${answers.length} of ${batches.length} partitions`);
